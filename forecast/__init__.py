@@ -1,0 +1,77 @@
+"""Time-series forecasting with recurrent networks, from data frame to report.
+
+The public names below are imported when first used: ``import forecast`` itself costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from forecast.errors import (
+        ArtifactError,
+        ConfigError,
+        DataError,
+        DownloadError,
+        ForecastError,
+        ForecastWarning,
+        NotFittedError,
+        TrainingError,
+    )
+    from forecast.forecaster import Forecaster
+    from forecast.ingest.catalog import load as load_dataset
+    from forecast.ingest.wide import wide_to_long
+    from forecast.report.evaluate import evaluate
+    from forecast.schema import Schema
+    from forecast.training.settings import Training
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ArtifactError": "forecast.errors:ArtifactError",
+    "ConfigError": "forecast.errors:ConfigError",
+    "DataError": "forecast.errors:DataError",
+    "DownloadError": "forecast.errors:DownloadError",
+    "ForecastError": "forecast.errors:ForecastError",
+    "ForecastWarning": "forecast.errors:ForecastWarning",
+    "Forecaster": "forecast.forecaster:Forecaster",
+    "NotFittedError": "forecast.errors:NotFittedError",
+    "Schema": "forecast.schema:Schema",
+    "Training": "forecast.training.settings:Training",
+    "TrainingError": "forecast.errors:TrainingError",
+    "evaluate": "forecast.report.evaluate:evaluate",
+    "load_dataset": "forecast.ingest.catalog:load",
+    "wide_to_long": "forecast.ingest.wide:wide_to_long",
+}
+
+__all__ = [
+    "ArtifactError",
+    "ConfigError",
+    "DataError",
+    "DownloadError",
+    "ForecastError",
+    "ForecastWarning",
+    "Forecaster",
+    "NotFittedError",
+    "Schema",
+    "Training",
+    "TrainingError",
+    "evaluate",
+    "load_dataset",
+    "wide_to_long",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = home.partition(":")
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

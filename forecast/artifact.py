@@ -1,0 +1,148 @@
+"""Saved models: a folder of safetensors and JSON, every byte under a checksum, no code run on loading.
+
+``model.json`` is the manifest and is written last: it names the other files, which carry part of their checksum in
+their name. Saving over an older model therefore never passes through a state that cannot be loaded: until
+``model.json`` is replaced the old model is whole, from then on the new one is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+
+from forecast.atomic import write_bytes, write_text
+from forecast.errors import ArtifactError, printable
+
+FORMAT = 1
+MANIFEST = "model.json"
+LARGEST_MANIFEST = 256 * 2**20
+PART_NAME = re.compile(r"^[a-z]+-[0-9a-f]{16}\.safetensors$")
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a folder holds: plain facts (JSON types) and named groups of arrays."""
+
+    facts: dict[str, Any]
+    arrays: dict[str, dict[str, Array]]
+
+
+def write(folder: str | Path, artifact: Artifact) -> Path:
+    """Save ``artifact`` to ``folder``, replacing the model that may be there only once the new one is complete.
+
+    Raises ``ArtifactError`` when the path is a file or a link, or a folder that holds something other than a model.
+    """
+    folder = Path(folder)
+    _check_place(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for group, arrays in artifact.arrays.items():
+        data = safetensors.numpy.save({name: np.ascontiguousarray(value) for name, value in arrays.items()})
+        digest = hashlib.sha256(data).hexdigest()
+        name = f"{group}-{digest[:16]}.safetensors"
+        if not (folder / name).is_file() or _digest(folder / name) != digest:
+            write_bytes(folder / name, data)
+        files[group] = {"name": name, "sha256": digest, "bytes": len(data)}
+    manifest = {"format": FORMAT, "files": files, "facts": artifact.facts}
+    manifest["checksum"] = _checksum(manifest)
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    current = {entry["name"] for entry in files.values()}
+    for stale in folder.glob("*.safetensors"):
+        if PART_NAME.match(stale.name) and stale.name not in current:
+            stale.unlink()
+    return folder
+
+
+def _check_place(folder: Path) -> None:
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise ArtifactError(f"{printable(str(folder))} is not a folder of its own. Save to a new or a model folder.")
+    if folder.is_dir() and not (folder / MANIFEST).exists():
+        strangers = [
+            path.name for path in folder.iterdir() if not PART_NAME.match(path.name) and not path.name.endswith(".tmp")
+        ]
+        if strangers:
+            raise ArtifactError(
+                f"{printable(str(folder))} holds other files ({printable(strangers[0])}). Save to an empty folder."
+            )
+
+
+def read(folder: str | Path) -> Artifact:
+    """Load what :func:`write` saved.
+
+    Only the manifest and the safetensors files that it names are opened; anything else in the folder is ignored.
+    Raises ``ArtifactError`` for a missing, damaged, foreign or too new artefact.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    arrays = {}
+    for group, entry in manifest["files"].items():
+        arrays[group] = _read_part(folder, entry)
+    return Artifact(manifest["facts"], arrays)
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """The checked manifest alone: what ``forecast describe`` prints. Raises ``ArtifactError`` like :func:`read`."""
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        raise ArtifactError(f"{printable(str(folder))} holds no saved model: {MANIFEST} is missing.")
+    if path.stat().st_size > LARGEST_MANIFEST:
+        raise ArtifactError(f"{printable(str(path))} is larger than any manifest we write; it is not loaded.")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{printable(str(path))} is damaged: it is not JSON. Restore it or save again.") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise ArtifactError(f"{printable(str(path))} is not a model of ours: it names no format.")
+    if manifest["format"] != FORMAT:
+        raise ArtifactError(
+            f"{printable(str(path))} has format {manifest['format']}, this version reads {FORMAT}. "
+            "Load it with the version that saved it, or fit and save again."
+        )
+    stated = manifest.pop("checksum", None)
+    if stated != _checksum(manifest):
+        raise ArtifactError(f"{printable(str(path))} is damaged: its checksum does not match. Restore or save again.")
+    if not isinstance(manifest.get("files"), dict) or not isinstance(manifest.get("facts"), dict):
+        raise ArtifactError(f"{printable(str(path))} is not a model of ours: parts are missing.")
+    return manifest
+
+
+def _read_part(folder: Path, entry: Any) -> dict[str, Array]:
+    name = entry.get("name") if isinstance(entry, dict) else None
+    if not isinstance(name, str) or not PART_NAME.match(name):
+        raise ArtifactError(f"The manifest names a file {printable(name)} that is not one of ours; it is not opened.")
+    path = folder / name
+    if path.is_symlink() or not path.is_file():
+        raise ArtifactError(f"{printable(str(path))} is missing or not a plain file. Restore it or save again.")
+    if path.stat().st_size != entry.get("bytes") or _digest(path) != entry.get("sha256"):
+        raise ArtifactError(
+            f"{printable(str(path))} is damaged: size or checksum differ from the manifest. Restore or save again."
+        )
+    try:
+        arrays: dict[str, Array] = safetensors.numpy.load_file(path)
+    except safetensors.SafetensorError as error:
+        raise ArtifactError(f"{printable(str(path))} is not a safetensors file: {printable(str(error))}.") from error
+    return arrays
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    canonical = json.dumps(
+        {key: value for key, value in manifest.items() if key != "checksum"}, sort_keys=True, ensure_ascii=True
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,99 @@
+"""Backtests: models times cutoffs, each forecast made from what was known then."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecast.errors import ForecastWarning, some
+from forecast.forecasts import Wanted, as_index, future_stamps, model_columns
+from forecast.model import Fitted, Model, Prediction, Task
+from forecast.panel.panel import Panel
+from forecast.panel.split import Past, actuals, known_at
+
+Int = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What a backtest gave.
+
+    Attributes:
+        frame: id, time, ``cutoff``, target, then the columns of each model.
+        fitted: the models as they were at the last cutoff.
+        seconds: time spent on each model, fitting and forecasting.
+        reasons: for each model, why other models stood in for it, and how often.
+    """
+
+    frame: pd.DataFrame
+    fitted: dict[str, Fitted]
+    seconds: dict[str, float]
+    reasons: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def backtest(
+    models: Mapping[str, Model], panel: Panel, task: Task, cutoffs: Int, asked: Wanted, *, refit: bool = False
+) -> Backtest:
+    """Forecast ``task.h`` steps from each cutoff (ordinals, shape (K, S), oldest first).
+
+    Without ``refit`` a model is fitted once, on what was known at the first cutoff; the later forecasts see more
+    history but the same weights. Rows of the horizon that the panel does not have are left out.
+    """
+    pasts = [known_at(panel, cutoff) for cutoff in cutoffs]
+    _tell_left_out(panel, pasts)
+    fitted: dict[str, Fitted] = {}
+    seconds = dict.fromkeys(models, 0.0)
+    reasons: dict[str, dict[str, int]] = {name: {} for name in models}
+    frames = []
+    for number, (past, cutoff) in enumerate(zip(pasts, cutoffs, strict=True)):
+        predictions = {}
+        for name, model in models.items():
+            started = time.monotonic()
+            if refit or number == 0:
+                fitted[name] = model.fit(past.panel, task)
+            predictions[name] = fitted[name].predict(past.panel, task.h, asked.probs)
+            seconds[name] += time.monotonic() - started
+            for reason in predictions[name].reasons.values():
+                reasons[name][reason] = reasons[name].get(reason, 0) + 1
+        frames.append(_frame(panel, past, cutoff[past.chosen], predictions, task.h, asked))
+    return Backtest(pd.concat(frames, ignore_index=True), fitted, seconds, reasons)
+
+
+def _frame(
+    panel: Panel, past: Past, cutoff: Int, predictions: Mapping[str, Prediction], h: int, asked: Wanted
+) -> pd.DataFrame:
+    schema = panel.schema
+    whole = panel.take(past.chosen)
+    columns = {
+        schema.id_col: whole.ids.repeat(h),
+        schema.time_col: future_stamps(whole, cutoff, h),
+        "cutoff": as_index(panel.timeline, panel.timeline.stamps(cutoff)).repeat(h),
+        schema.target_col: actuals(whole, cutoff, h).ravel(),
+    }
+    for name, prediction in predictions.items():
+        columns |= model_columns(name, prediction, asked)
+    inside = (cutoff[:, None] + 1 + np.arange(h) <= whole.last[:, None]).ravel()
+    return pd.DataFrame(columns)[inside]
+
+
+def _tell_left_out(panel: Panel, pasts: list[Past]) -> None:
+    """Warn once about series that had no history yet at some cutoff."""
+    missing = np.ones(len(panel), dtype=bool)
+    for past in pasts:
+        present = np.zeros(len(panel), dtype=bool)
+        present[past.chosen] = True
+        missing &= present
+    gone = panel.ids[~missing]
+    if len(gone):
+        warnings.warn(
+            f"{len(gone)} of {len(panel)} series have no known value before some cutoff and are left out there: "
+            f"{some(gone)}. Use fewer windows or a smaller h to score them.",
+            ForecastWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,100 @@
+"""From predictions to the long forecast frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecast.errors import ConfigError
+from forecast.model import Prediction
+from forecast.panel.panel import Panel
+from forecast.timeline import Stamps, Timeline
+
+Int = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which columns besides the point forecast: interval levels in percent and quantiles."""
+
+    level: tuple[float, ...] = ()
+    quantiles: tuple[float, ...] = ()
+
+    @property
+    def probs(self) -> tuple[float, ...]:
+        """All probabilities needed, ascending."""
+        sides = [side for level in self.level for side in interval_probs(level)]
+        return tuple(sorted({*sides, *self.quantiles}))
+
+
+def interval_probs(level: float) -> tuple[float, float]:
+    """Lower and upper probability of the central interval that covers ``level`` percent.
+
+    >>> interval_probs(90)
+    (0.05, 0.95)
+    """
+    return round(0.5 - level / 200, 10), round(0.5 + level / 200, 10)
+
+
+def wanted(level: Sequence[float] | float | None = None, quantiles: Sequence[float] | float | None = None) -> Wanted:
+    """Checked and sorted. Raises ``ConfigError`` for a level outside 0 … 100 or a quantile outside 0 … 1."""
+    return Wanted(_numbers("level", level, 100.0), _numbers("quantiles", quantiles, 1.0))
+
+
+def _numbers(name: str, values: Sequence[float] | float | None, top: float) -> tuple[float, ...]:
+    if values is None:
+        return ()
+    items: list[Any] = [values] if isinstance(values, (Real, str)) else list(values)
+    bad = [v for v in items if isinstance(v, bool) or not isinstance(v, Real) or not 0 < v < top]
+    if bad:
+        raise ConfigError(f"{name}={bad!r}: numbers strictly between 0 and {top:g} are needed.")
+    return tuple(sorted({float(v) for v in items}))
+
+
+def future_stamps(panel: Panel, cutoff: Int, h: int) -> pd.Index:
+    """The ``h`` stamps after each cutoff, series by series, shape (S * h,)."""
+    ordinals = cutoff[:, None] + 1 + np.arange(h, dtype=np.int64)
+    return as_index(panel.timeline, panel.timeline.stamps(ordinals.ravel()))
+
+
+def as_index(timeline: Timeline, stamps: Stamps) -> pd.Index:
+    """Stamps as users see them: integers, dates, or zoned dates (a wall time that does not exist moves forward)."""
+    if timeline.kind == "step":
+        return pd.Index(stamps)
+    dates = pd.DatetimeIndex(stamps)
+    if timeline.tz is None:
+        return dates
+    if not timeline.local:
+        return dates.tz_localize("UTC").tz_convert(timeline.tz)
+    return dates.tz_localize(timeline.tz, nonexistent="shift_forward", ambiguous=np.ones(len(dates), dtype=bool))
+
+
+def model_columns(name: str, prediction: Prediction, asked: Wanted) -> dict[str, npt.NDArray[np.float64]]:
+    """The columns of one model: ``name``, ``name-lo-90`` …, ``name-hi-90`` …, ``name-q-0.1`` …, each (S * h,)."""
+    columns = {name: prediction.point.ravel()}
+    place = {prob: i for i, prob in enumerate(prediction.probs)}
+    for level in reversed(asked.level):
+        columns[f"{name}-lo-{level:g}"] = prediction.quantiles[..., place[interval_probs(level)[0]]].ravel()
+    for level in asked.level:
+        columns[f"{name}-hi-{level:g}"] = prediction.quantiles[..., place[interval_probs(level)[1]]].ravel()
+    for q in asked.quantiles:
+        columns[f"{name}-q-{q:g}"] = prediction.quantiles[..., place[q]].ravel()
+    return columns
+
+
+def forecast_frame(panel: Panel, predictions: Mapping[str, Prediction], asked: Wanted) -> pd.DataFrame:
+    """One row per series and step after each series' last row: id, time, then the columns of each model."""
+    h = next(iter(predictions.values())).point.shape[1]
+    columns: dict[str, Any] = {
+        panel.schema.id_col: panel.ids.repeat(h),
+        panel.schema.time_col: future_stamps(panel, panel.last, h),
+    }
+    for name, prediction in predictions.items():
+        columns |= model_columns(name, prediction, asked)
+    return pd.DataFrame(columns)

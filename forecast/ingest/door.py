@@ -1,0 +1,107 @@
+"""The door: any frame in, one panel out, or one error that lists everything wrong with it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from forecast.errors import DataError, Fault, ForecastWarning, some
+from forecast.ingest.columns import find_columns, id_column, target_column, time_column
+from forecast.ingest.normalize import drop_series, lay_out, merge_duplicates, trim_leading
+from forecast.ingest.read import read
+from forecast.ingest.validate import (
+    Rows,
+    choose_timeline,
+    duplicate_faults,
+    gap_faults,
+    grid_faults,
+    sort_rows,
+    value_faults,
+    with_series,
+)
+from forecast.panel.panel import Panel
+from forecast.schema import Schema
+from forecast.timeline import DAY, Stamps, fit_timeline
+
+
+def to_panel(data: Any, schema: Schema | None = None, freq: str | int | None = None) -> Panel:
+    """Check ``data`` once and lay it out as a panel.
+
+    ``data`` is a long frame (pandas, polars, Arrow …) or a path; id and time may be in the index; without an id
+    column it is one series. ``freq`` is checked when given, inferred when not. The caller's frame is not changed.
+
+    Raises ``DataError`` listing every fault of every series, ``ConfigError`` for an unknown frequency. Warns with
+    ``ForecastWarning`` about conversions and, with ``on_bad_series="skip"``, about the series left out.
+    """
+    schema = schema or Schema()
+    rows, tz, faults = _typed(data, schema)
+    rows = _without_bad(rows, faults, schema)
+    if tz is not None:
+        rows, tz = _local(rows, tz, freq)
+    faults = duplicate_faults(rows, schema)
+    timeline = choose_timeline(rows, freq, tz, schema)
+    if isinstance(timeline, Fault):
+        raise DataError([*faults, timeline])
+    faults += grid_faults(rows, timeline, schema) + value_faults(rows, schema)
+    if not faults:
+        faults = gap_faults(rows, timeline, schema)
+    rows = _without_bad(rows, faults, schema)
+    rows = trim_leading(merge_duplicates(rows, schema.duplicates))
+    return lay_out(rows, timeline, schema)
+
+
+def _typed(data: Any, schema: Schema) -> tuple[Rows, str | None, list[Fault]]:
+    frame = read(data)
+    roles = [schema.time_col, schema.target_col]
+    if schema.id_col in frame.columns:
+        roles.insert(0, schema.id_col)
+    header = find_columns(frame, schema, tuple(roles))
+    if header:
+        raise DataError(header)
+    codes, ids, id_faults = id_column(frame, schema.id_col)
+    times, tz = time_column(frame[schema.time_col])
+    target = target_column(frame[schema.target_col])
+    faults = [*id_faults, *with_series((*times.faults, *target.faults), codes, ids)]
+    if times.values is None or target.values is None or id_faults:
+        raise DataError(faults)
+    for note in (*times.notes, *target.notes):
+        warnings.warn(note, ForecastWarning, stacklevel=4)
+    return sort_rows(codes, times.values, target.values, ids), tz, faults
+
+
+def _without_bad(rows: Rows, faults: list[Fault], schema: Schema) -> Rows:
+    """Raise the faults, or leave their series out where that was asked for and something remains."""
+    if not faults:
+        return rows
+    bad = {fault.series for fault in faults}
+    if schema.on_bad_series == "raise" or None in bad or len(bad) == len(rows.ids):
+        raise DataError(faults)
+    warnings.warn(
+        f"{len(bad)} of {len(rows.ids)} series left out for their faults: {some(bad)}. First: {faults[0]}",
+        ForecastWarning,
+        stacklevel=4,
+    )
+    return drop_series(rows, bad)
+
+
+def _local(rows: Rows, tz: str, freq: str | int | None) -> tuple[Rows, str]:
+    """Zoned stamps on the clock that fits their frequency: UTC within the day, wall time from a day up."""
+    wall = _to_wall(rows.stamps, tz)
+    if freq is not None:
+        daily = fit_timeline(freq, wall[:1]).local
+    else:
+        times = wall.astype(np.int64) % DAY
+        daily = bool((times == times[0]).all())
+    if not daily:
+        return rows, tz
+    return Rows(rows.codes, wall, rows.values, rows.row, rows.ids), tz
+
+
+def _to_wall(stamps: Stamps, tz: str) -> Stamps:
+    import pandas as pd
+
+    local = pd.DatetimeIndex(stamps).tz_localize("UTC").tz_convert(tz).tz_localize(None)
+    return local.to_numpy().astype("datetime64[us]")
+

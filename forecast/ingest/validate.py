@@ -1,0 +1,162 @@
+"""Checks of the rows of a frame: refuses, changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecast.errors import Fault
+from forecast.schema import Schema
+from forecast.timeline import Stamps, Timeline, fit_timeline, infer_freq
+
+Int = npt.NDArray[np.int64]
+Float = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+# A grid this many times longer than the rows on it points to a wrong stamp, not to missing rows.
+SPARSEST = 50
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A frame's rows, sorted by series and time, with the position each had in the frame."""
+
+    codes: Int  # (N,)
+    stamps: Stamps  # (N,)
+    values: Float  # (N,)
+    row: Int  # (N,) position in the caller's frame
+    ids: pd.Index
+
+    @property
+    def same(self) -> Bool:
+        """Whether each row but the first belongs to the series of the row before, (N - 1,)."""
+        return np.asarray(self.codes[1:] == self.codes[:-1])
+
+
+def sort_rows(codes: Int, stamps: Stamps, values: Float, ids: pd.Index) -> Rows:
+    """Sort by series and time; frames that already are sorted are left alone."""
+    same = codes[1:] == codes[:-1]
+    ordered = bool(((codes[1:] > codes[:-1]) | (same & (stamps[1:] >= stamps[:-1]))).all())
+    if ordered:
+        return Rows(codes, stamps, values, np.arange(len(codes)), ids)
+    order = np.lexsort((stamps, codes))
+    return Rows(codes[order], stamps[order], values[order], order, ids)
+
+
+def per_series(rows: Rows, bad: Bool, column: str, problem: str, remedy: str) -> list[Fault]:
+    """One fault for each series that has ``bad`` rows; ``{first}`` in ``problem`` becomes its first bad stamp."""
+    places = np.flatnonzero(bad)
+    if not places.size:
+        return []
+    codes = rows.codes[places]
+    groups = np.split(places, np.flatnonzero(np.diff(codes)) + 1)
+    return [
+        Fault(
+            column,
+            problem.replace("{first}", str(rows.stamps[group[0]])),
+            remedy,
+            rows.ids[rows.codes[group[0]]],
+            tuple(int(row) for row in rows.row[group]),
+        )
+        for group in groups
+    ]
+
+
+def duplicate_faults(rows: Rows, schema: Schema) -> list[Fault]:
+    """Series with several rows of one time, when the policy is to raise."""
+    if schema.duplicates != "raise":
+        return []
+    again = np.concatenate([[False], rows.same & (rows.stamps[1:] == rows.stamps[:-1])])
+    bad = again | np.concatenate([again[1:], [False]])
+    remedy = "Drop the repeats or pass duplicates='mean', 'sum', 'first' or 'last' to merge them."
+    return per_series(rows, bad, schema.time_col, "duplicate times (first {first})", remedy)
+
+
+def choose_timeline(rows: Rows, freq: str | int | None, tz: str | None, schema: Schema) -> Timeline | Fault:
+    """The grid of the data: of ``freq`` where it is given, else inferred."""
+    origin = rows.stamps[:1]
+    if freq is not None:
+        return fit_timeline(freq, origin, tz)
+    inferred = infer_freq(rows.stamps, rows.codes)
+    if inferred is not None:
+        return fit_timeline(inferred, origin, tz)
+    remedy = "Pass freq='…' ('h', 'D', 'W-SUN', 'MS' …, or an int step), or number the rows with integers."
+    return Fault(schema.time_col, f"no regular frequency fits the times ({_steps_seen(rows)})", remedy)
+
+
+def _steps_seen(rows: Rows) -> str:
+    if not rows.same.any():
+        return "every series has one row only"
+    steps = (rows.stamps[1:] - rows.stamps[:-1])[rows.same]
+    values, counts = np.unique(steps, return_counts=True)
+    order = np.argsort(-counts)[:3]
+    seen = ", ".join(f"{pd.Timedelta(values[i]) if steps.dtype.kind == 'm' else values[i]} × {counts[i]}" for i in order)
+    return f"commonest steps: {seen}"
+
+
+def grid_faults(rows: Rows, timeline: Timeline, schema: Schema) -> list[Fault]:
+    """Stamps off the grid, a grid finer than the data, and stamps absurdly far from the others."""
+    ordinals, exact = timeline.ordinals(rows.stamps)
+    column = schema.time_col
+    hint = infer_freq(rows.stamps, rows.codes)
+    remedy = f"The data look like freq={hint!r}." if hint is not None else "Pass the freq of the data, or mend them."
+    faults = per_series(rows, ~exact, column, f"times off the grid of freq={timeline.freq!r} (first {{first}})", remedy)
+    if faults:
+        return faults
+    steps = np.diff(ordinals)[rows.same]
+    steps = steps[steps > 0]
+    if steps.size > 1:
+        values, counts = np.unique(steps, return_counts=True)
+        common = int(values[counts.argmax()])
+        if common > 1 and counts.max() * 2 > steps.size:
+            problem = f"the rows are {common} steps of freq={timeline.freq!r} apart"
+            return [Fault(column, problem, remedy)]
+    lengths = np.bincount(rows.codes, minlength=len(rows.ids))
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    span = ordinals[starts + lengths - 1] - ordinals[starts] + 1
+    sparse = span > SPARSEST * np.maximum(lengths, 20)
+    jumps = np.concatenate([[False], rows.same & (np.diff(ordinals) > SPARSEST)]) & sparse[rows.codes]
+    problem = f"a jump of more than {SPARSEST} steps of freq={timeline.freq!r} to {{first}}"
+    return per_series(rows, jumps, column, problem, "Mend the wrong stamp, or split the series there.")
+
+
+def value_faults(rows: Rows, schema: Schema) -> list[Fault]:
+    """Series without a single known value, and missing values when the policy is to raise."""
+    missing = np.isnan(rows.values)
+    known = np.bincount(rows.codes[~missing], minlength=len(rows.ids))
+    empty = (known == 0)[rows.codes]
+    remedy = "Drop the series or pass on_bad_series='skip'."
+    faults = per_series(rows, empty, schema.target_col, "no known value at all", remedy)
+    if schema.missing == "raise":
+        remedy = "Fill them in or pass missing='mask', 'ffill', 'interpolate' or 'zero'."
+        faults += per_series(rows, missing & ~empty, schema.target_col, "missing values (first {first})", remedy)
+    return faults
+
+
+def gap_faults(rows: Rows, timeline: Timeline, schema: Schema) -> list[Fault]:
+    """Rows missing from the grid, when the policy is to raise."""
+    if schema.missing != "raise":
+        return []
+    ordinals, _ = timeline.ordinals(rows.stamps)
+    after = np.concatenate([[False], rows.same & (np.diff(ordinals) > 1)])
+    remedy = "Add the rows or pass missing='mask', 'ffill', 'interpolate' or 'zero'."
+    return per_series(rows, after, schema.time_col, "rows are missing before {first}", remedy)
+
+
+def with_series(faults: tuple[Fault, ...], codes: Int, ids: pd.Index) -> list[Fault]:
+    """Faults of a column split by series, so that each names the series its rows belong to."""
+    split = []
+    for fault in faults:
+        if not fault.rows or fault.series is not None:
+            split.append(fault)
+            continue
+        rows = np.array(fault.rows)
+        for code in dict.fromkeys(codes[rows].tolist()):
+            own = tuple(int(row) for row in rows[codes[rows] == code])
+            name = ids[code] if code >= 0 else None
+            split.append(Fault(fault.column, fault.problem, fault.remedy, name, own))
+    return split
+

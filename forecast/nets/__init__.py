@@ -1,0 +1,1 @@
+"""Recurrent networks: parts that compose, and one file for each named architecture."""

@@ -1,0 +1,64 @@
+"""What the data decide about a net; everything else about it is taste and comes from its constructor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from forecast.windows.gather import Batch
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Sizes that come from panel and task.
+
+    Attributes:
+        input_size: rows of past in a window.
+        h: steps to forecast.
+        channels: 2 when an indicator channel tells known rows from unknown ones, else 1.
+        seasons: season lengths in steps, shortest first, none longer than ``input_size``.
+        probs: probabilities of the quantiles to forecast, ascending; empty for a point forecast.
+    """
+
+    input_size: int
+    h: int
+    channels: int = 1
+    seasons: tuple[int, ...] = ()
+    probs: tuple[float, ...] = ()
+
+    @property
+    def outputs(self) -> int:
+        """Numbers forecast for each step."""
+        return max(1, len(self.probs))
+
+
+class Net(Protocol):
+    """A network over scaled windows: ``(B, input_size)`` in, ``(B, h, outputs)`` out, both in window units."""
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Forecast the future of each window; ``batch.future`` may be used for teacher forcing, else it is None."""
+        ...
+
+
+class Architecture(Protocol):
+    """Hyper-parameters of a net (taste), completed with facts by :meth:`build`.
+
+    Implementations are frozen dataclasses of plain values, so that they print, compare, sweep and save as JSON.
+    """
+
+    input_size: int | None
+    quantiles: tuple[float, ...]
+
+    def build(self, facts: Facts) -> nn.Module:
+        """The network itself, freshly initialised from torch's global generator."""
+        ...
+
+
+def inputs(batch: Batch) -> Tensor:
+    """The past as (B, input_size, channels): values, then the indicator of known rows where there is one."""
+    if batch.observed is None:
+        return batch.past.unsqueeze(-1)
+    return torch.stack((batch.past, batch.observed), dim=-1)

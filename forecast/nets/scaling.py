@@ -1,0 +1,55 @@
+"""One reversible step for every net: a window is expressed relative to its own level and spread."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from forecast.windows.gather import Batch
+
+
+class Scaled(NamedTuple):
+    """A batch in window units, and what brings it back."""
+
+    batch: Batch
+    loc: Tensor  # (B, 1) last known value of the past
+    scale: Tensor  # (B, 1) mean absolute deviation of the past; 0 where it is constant
+
+    def restore(self, output: Tensor) -> Tensor:
+        """From window units (B, h, outputs) back to the units that came in. A constant past gives a constant."""
+        return output * self.scale.unsqueeze(-1) + self.loc.unsqueeze(-1)
+
+
+def scale_window(batch: Batch) -> Scaled:
+    """Subtract the last known value, divide by the mean absolute deviation; the past alone decides both.
+
+    Unknown cells stay 0, which now reads "as the last value". The last value is what a random walk would
+    forecast; absolute deviation rather than a square makes one spike cost little.
+    """
+    past, observed = batch.past, batch.observed
+    if observed is None:
+        loc = past[:, -1:]
+        centre = past.mean(1, keepdim=True)
+        scale = (past - centre).abs().mean(1, keepdim=True)
+        weight = None
+    else:
+        steps = torch.arange(1, past.shape[1] + 1, device=past.device, dtype=past.dtype)
+        loc = past.gather(1, (observed * steps).argmax(1, keepdim=True))
+        count = observed.sum(1, keepdim=True).clamp(min=1.0)
+        centre = (past * observed).sum(1, keepdim=True) / count
+        scale = ((past - centre).abs() * observed).sum(1, keepdim=True) / count
+        weight = observed
+    # Below float32's resolution of the level, variation is rounding noise.
+    scale = torch.where(scale <= 1e-6 * centre.abs() + 1e-30, torch.zeros_like(scale), scale)
+    divisor = torch.where(scale > 0, scale, torch.ones_like(scale))
+    scaled = (past - loc) / divisor
+    if weight is not None:
+        scaled = scaled * weight
+    future = batch.future
+    if future is not None:
+        future = (future - loc) / divisor
+        if batch.future_observed is not None:
+            future = future * batch.future_observed
+    return Scaled(batch._replace(past=scaled, future=future), loc, scale)

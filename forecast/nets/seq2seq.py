@@ -1,0 +1,51 @@
+"""Encoder-decoder recurrent net (Sutskever, Vinyals and Le 2014, arXiv 1409.3215) with scheduled sampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from forecast.nets.compose import EncoderDecoder
+from forecast.nets.decoders import Recursive
+from forecast.nets.encoders import Encoder
+from forecast.nets.facts import Facts
+from forecast.nets.skip import SeasonalSkip
+
+
+@dataclass(frozen=True)
+class Seq2Seq:
+    """A recurrent encoder hands its state to a recurrent decoder, which forecasts one step after the other.
+
+    Args:
+        input_size: rows of past in a window; ``None`` derives it from horizon, season and series lengths.
+        cell: ``lstm``, ``gru``, ``rnn`` (tanh) or ``rnn_relu``.
+        hidden_size: width of the encoder's state (the decoder's is twice that after a bidirectional encoder).
+        num_layers: stacked recurrent layers on both sides.
+        dropout: before the output (and between layers).
+        bidirectional: let the encoder read the past in both directions.
+        teacher_forcing: share of steps fed the true value at the start of training; falls linearly to 0.
+        seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts.
+        quantiles: probabilities to forecast besides the median; empty for a point forecast.
+    """
+
+    input_size: int | None = None
+    cell: str = "lstm"
+    hidden_size: int = 64
+    num_layers: int = 1
+    dropout: float = 0.0
+    bidirectional: bool = False
+    teacher_forcing: float = 0.5
+    seasonal_skip: bool = True
+    quantiles: tuple[float, ...] = ()
+
+    def build(self, facts: Facts) -> nn.Module:
+        """The network for ``facts``."""
+        encoder = Encoder(
+            self.cell, facts.channels, self.hidden_size, self.num_layers, self.dropout, self.bidirectional
+        )
+        decoder = Recursive(
+            self.cell, encoder.width, self.num_layers, facts.h, facts.probs, self.dropout, self.teacher_forcing
+        )
+        skip = SeasonalSkip(facts.input_size, facts.h, facts.seasons if self.seasonal_skip else ())
+        return EncoderDecoder(encoder, decoder, skip)

@@ -1,0 +1,1 @@
+"""Many series as flat values plus offsets."""

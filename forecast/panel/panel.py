@@ -1,0 +1,110 @@
+"""The panel: many series of unequal length as one flat array plus offsets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecast.schema import Schema
+from forecast.timeline import Stamps, Timeline
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+
+
+def ranges(starts: Int, lengths: Int) -> Int:
+    """Concatenated ``arange(start, start + length)`` of every pair, without a loop.
+
+    >>> ranges(np.array([3, 10]), np.array([2, 3]))
+    array([ 3,  4, 10, 11, 12])
+    """
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if ends.size else 0
+    return np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Series on one regular grid; every row from a series' first stamp to its last is there.
+
+    Attributes:
+        ids: the series in first-seen order, shape (S,).
+        values: the target in original units, shape (N,), float64, NaN where unknown.
+        offsets: series ``s`` owns rows ``offsets[s]:offsets[s + 1]``, shape (S + 1,).
+        first: ordinal (see :class:`~forecast.timeline.Timeline`) of each series' first row, shape (S,).
+        timeline: the grid.
+        schema: what the columns were called.
+    """
+
+    ids: pd.Index
+    values: Float
+    offsets: Int
+    first: Int
+    timeline: Timeline
+    schema: Schema = Schema()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> Int:
+        """Rows of each series, shape (S,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def last(self) -> Int:
+        """Ordinal of each series' last row (its cutoff), shape (S,)."""
+        return self.first + self.lengths - 1
+
+    @property
+    def series(self) -> Int:
+        """The series number of each row, shape (N,)."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
+
+    @property
+    def ordinals(self) -> Int:
+        """The grid ordinal of each row, shape (N,)."""
+        return ranges(self.first, self.lengths)
+
+    def stamps(self) -> Stamps:
+        """The time stamp of each row, shape (N,)."""
+        return self.timeline.stamps(self.ordinals)
+
+    def slice(self, start: Int, stop: Int) -> Panel:
+        """Rows ``start[s]:stop[s]`` of each series (positions within the series, clipped to it)."""
+        lengths = self.lengths
+        start = np.clip(start, 0, lengths)
+        stop = np.clip(stop, start, lengths)
+        kept = stop - start
+        rows = ranges(self.offsets[:-1] + start, kept)
+        offsets = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
+        return replace(self, values=self.values[rows], offsets=offsets, first=self.first + start)
+
+    def tail(self, length: int) -> Panel:
+        """The last ``length`` rows of each series (all of a shorter one)."""
+        return self.slice(self.lengths - length, self.lengths)
+
+    def head(self, stop: Int) -> Panel:
+        """The first ``stop[s]`` rows of each series."""
+        return self.slice(np.zeros(len(self), dtype=np.int64), stop)
+
+    def before(self, cutoff: Int) -> Panel:
+        """Rows up to and including ordinal ``cutoff[s]``: what was known then."""
+        return self.head(cutoff - self.first + 1)
+
+    def take(self, chosen: Int) -> Panel:
+        """The series at positions ``chosen``, in that order."""
+        chosen = np.asarray(chosen, dtype=np.int64)
+        lengths = self.lengths[chosen]
+        rows = ranges(self.offsets[chosen], lengths)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return replace(
+            self, ids=self.ids[chosen], values=self.values[rows], offsets=offsets, first=self.first[chosen]
+        )
+
+    def each(self) -> list[Float]:
+        """One view of ``values`` per series."""
+        return [self.values[a:b] for a, b in zip(self.offsets[:-1], self.offsets[1:], strict=True)]

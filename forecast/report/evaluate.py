@@ -1,0 +1,258 @@
+"""Scores of every model on a cross-validation frame, vectorised over all rows.
+
+How averages are taken, as in the M4 competition:
+
+1. each point is an error; MASE and RMSSE divide it by the scale of its own (series, cutoff);
+2. a series' metric pools all its points (over the horizon, and over the cutoffs);
+3. a model's metric is the plain mean over series, so that a long or a large series counts no more than another;
+4. OWA is the mean of two ratios of such means (model over Naive2), not a mean of ratios;
+5. WQL is pooled over all points of all series, as it is published: 2 x summed pinball loss over summed ``|y|``.
+
+Broken down by step or by cutoff, the same holds with "its points" meaning those at that step or cutoff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecast.errors import ConfigError
+from forecast.panel.panel import Panel
+from forecast.report.columns import ModelColumns
+from forecast.report.folds import CUTOFF, Folds, read_folds
+from forecast.report.metrics import interval_errors, percentage_errors, pinball_errors, symmetric_errors
+from forecast.schema import Schema
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+Scores = dict[str, Float | Int]
+
+BREAKDOWNS = ("overall", "series", "step", "cutoff")
+NAIVE2 = "naive2"
+KEY = "key"
+
+
+def evaluate(
+    cv: pd.DataFrame,
+    history: Panel,
+    season_length: int,
+    schema: Schema | None = None,
+    by: str = "overall",
+) -> pd.DataFrame:
+    """Score every model of a cross-validation frame.
+
+    Args:
+        cv: id, time, ``cutoff``, target, one column per model, and their interval and quantile columns. Rows
+            in any order; a missing target (NaN) is left out and counted.
+        history: the series, up to each one's last cutoff at least. Rows after a cutoff never matter to it.
+        season_length: the season in steps, for the scales of MASE and RMSSE.
+        schema: what the columns are called.
+        by: ``overall``, ``series``, ``step`` (1 = first step after the cutoff) or ``cutoff``.
+
+    Returns:
+        One row per model (and series, step or cutoff), in the order of the columns. Columns: ``model``, the key,
+        ``mase rmsse mae rmse smape mape`` (percent for the last two), ``owa`` where a model named ``naive2`` is
+        present, ``coverage-90 width-90 msis-90`` for each level and ``pinball-0.1 wql-0.1 wql`` for quantiles
+        (``wql`` is the mean over them). Then what was scored and what was not:
+
+        - ``n_series``, ``n_points``: series and forecasts scored;
+        - ``missing_actuals``: rows whose target is unknown;
+        - ``missing_forecasts``: rows with a known target and no finite forecast;
+        - ``unscored_series``: series without any scored point;
+        - ``undefined_mase``: series with a cutoff at which MASE has no scale (they never moved, or were not
+          longer than a season); those points are left out of MASE, RMSSE and MSIS;
+        - ``undefined_mape``: series with actuals of zero; those points are left out of MAPE.
+
+    Raises ``DataError`` for a frame that cannot be scored and ``ConfigError`` for an unknown ``by``.
+    """
+    if by not in BREAKDOWNS:
+        raise ConfigError(f"by={by!r} is not one of {', '.join(BREAKDOWNS)}.")
+    folds = read_folds(cv, history, season_length, schema)
+    scores = score(folds, by)
+    key = scores.pop(KEY)
+    if by == "series":
+        scores.insert(1, folds.schema.id_col, folds.history.ids[key.to_numpy()], allow_duplicates=True)
+    elif by == "step":
+        scores.insert(1, "step", key)
+    elif by == "cutoff":
+        ordinals, first = np.unique(folds.cutoff, return_index=True)
+        labels = folds.cutoff_labels(first)
+        scores.insert(1, CUTOFF, labels.iloc[np.searchsorted(ordinals, key)].reset_index(drop=True))
+    return scores
+
+
+def score(folds: Folds, by: str = "overall") -> pd.DataFrame:
+    """:func:`evaluate` on folds; the column ``key`` holds a position in ``history.ids``, a step or an ordinal."""
+    units = _units(folds, by)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        tables = [pd.DataFrame(_score(folds, units, model)) for model in folds.models]
+    scores = pd.concat(tables, ignore_index=True)
+    names = [model.name for model in folds.models]
+    scores.insert(0, "model", np.repeat(np.asarray(names, dtype=object), units.keys.size))
+    scores.insert(1, KEY, np.tile(units.keys, len(names)))
+    if NAIVE2 in names:
+        scores["owa"] = _owa(scores, units.keys.size)
+    first = ["model", KEY, *(metric for metric in POINT_METRICS if metric in scores)]
+    rest = [column for column in scores.columns if column not in first and column not in COUNTS]
+    return scores[[*first, *rest, *COUNTS]]
+
+
+POINT_METRICS = ("mase", "rmsse", "mae", "rmse", "smape", "mape", "owa")
+COUNTS = (
+    "n_series",
+    "n_points",
+    "missing_actuals",
+    "missing_forecasts",
+    "unscored_series",
+    "undefined_mase",
+    "undefined_mape",
+)
+
+
+@dataclass(frozen=True)
+class Units:
+    """A unit is the points of one series that a metric pools: all of them, or those at one step or cutoff.
+
+    Attributes:
+        keys: what each row of the result is about, shape (R,).
+        row: the row of the result that each unit belongs to, shape (U,).
+        starts: first point of each unit, shape (U,), where units are runs of the sorted points.
+        codes: the unit of each point, shape (N,), where they are not; else ``None``.
+    """
+
+    keys: Int
+    row: Int
+    starts: Int | tuple[()] = ()
+    codes: Int | None = None
+
+    def total(self, points: Float | Bool) -> Float:
+        """Sum over each unit's points, shape (U,)."""
+        if self.codes is not None:
+            return _sums(self.codes, points, self.row.size)
+        totals: Float = np.add.reduceat(points, self.starts, dtype=np.float64)
+        return totals
+
+    def gather(self, units: Float | Bool) -> Float:
+        """Sum over the units (series) of each row of the result, shape (R,)."""
+        return _sums(self.row, units, self.keys.size)
+
+    def mean(self, units: Float) -> Float:
+        """Mean over the units of each row that have a value, shape (R,)."""
+        known = ~np.isnan(units)
+        return self.gather(np.where(known, units, 0.0)) / self.gather(known)
+
+
+def _sums(codes: Int, values: Float | Bool, size: int) -> Float:
+    return np.asarray(np.bincount(codes, weights=values, minlength=size), dtype=np.float64)
+
+
+def _units(folds: Folds, by: str) -> Units:
+    new = np.append(True, folds.series[1:] != folds.series[:-1])
+    series = folds.series[new]
+    if by == "overall":
+        return Units(np.zeros(1, dtype=np.int64), np.zeros_like(series), starts=folds.starts[new])
+    if by == "series":
+        return Units(series, np.arange(series.size), starts=folds.starts[new])
+    if by == "cutoff":
+        keys, row = np.unique(folds.cutoff, return_inverse=True)
+        return Units(keys, row, starts=folds.starts)
+    codes, keys = pd.factorize(folds.step, sort=True)
+    rank = np.repeat(np.cumsum(new) - 1, folds.lengths)  # which series, counted from 0
+    row = np.tile(np.arange(keys.size), series.size)
+    return Units(keys, row, codes=rank * keys.size + codes)
+
+
+def _score(folds: Folds, units: Units, model: ModelColumns) -> Scores:
+    return {
+        **_point_scores(folds, units, folds.column(model.name)),
+        **_interval_scores(folds, units, model),
+        **_quantile_scores(folds, units, model),
+    }
+
+
+def _point_scores(folds: Folds, units: Units, forecast: Float) -> Scores:
+    known = np.isfinite(folds.y)
+    scored = known & np.isfinite(forecast)
+    # Zero actual and zero forecast make every error below zero where a point is not scored.
+    y, forecast = np.where(scored, folds.y, 0.0), np.where(scored, forecast, 0.0)
+    error = np.abs(forecast - y)
+    n = units.total(scored)
+    scaled, defined = _scaled(folds, scored)
+    n_scaled = units.total(defined)
+    nonzero = y != 0
+    n_nonzero = units.total(nonzero)
+    return {
+        "mase": units.mean(units.total(scaled(error, folds.scales.absolute)) / n_scaled),
+        "rmsse": units.mean(np.sqrt(units.total(scaled(error**2, folds.scales.squared)) / n_scaled)),
+        "mae": units.mean(units.total(error) / n),
+        "rmse": units.mean(np.sqrt(units.total(error**2) / n)),
+        "smape": units.mean(units.total(symmetric_errors(y, forecast)) / n),
+        "mape": units.mean(units.total(percentage_errors(y, forecast)) / n_nonzero),
+        "n_series": _whole(units.gather(n > 0)),
+        "n_points": _whole(units.gather(n)),
+        "missing_actuals": _whole(units.gather(units.total(~known))),
+        "missing_forecasts": _whole(units.gather(units.total(known & ~scored))),
+        "unscored_series": _whole(units.gather((n == 0) & (units.total(np.ones(y.size)) > 0))),
+        "undefined_mase": _whole(units.gather(n_scaled < n)),
+        "undefined_mape": _whole(units.gather(n_nonzero < n)),
+    }
+
+
+def _scaled(folds: Folds, scored: Bool) -> tuple[Callable[[Float, Float], Float], Bool]:
+    """How to divide points by their fold's scale (0 where it has none), and which scored points have one."""
+    defined = ~np.isnan(folds.scales.absolute)
+
+    def scaled(points: Float, scale: Float) -> Float:
+        per_point: Float = np.repeat(np.where(defined, 1 / scale, 0.0), folds.lengths)
+        return points * per_point
+
+    return scaled, scored & np.repeat(defined, folds.lengths)
+
+
+def _interval_scores(folds: Folds, units: Units, model: ModelColumns) -> Scores:
+    scores: Scores = {}
+    for level, (low, high) in model.intervals.items():
+        lower, upper = folds.column(low), folds.column(high)
+        scored = np.isfinite(folds.y) & ~np.isnan(lower) & ~np.isnan(upper)
+        y, lower, upper = (np.where(scored, values, 0.0) for values in (folds.y, lower, upper))
+        n = units.total(scored)
+        scaled, defined = _scaled(folds, scored)
+        charged = scaled(interval_errors(y, lower, upper, float(level)), folds.scales.absolute)
+        scores[f"coverage-{level}"] = units.mean(units.total(scored & (lower <= y) & (y <= upper)) / n)
+        scores[f"width-{level}"] = units.mean(units.total(upper - lower) / n)
+        scores[f"msis-{level}"] = units.mean(units.total(charged) / units.total(defined))
+    return scores
+
+
+def _quantile_scores(folds: Folds, units: Units, model: ModelColumns) -> Scores:
+    scores: Scores = {}
+    for q, column in model.quantiles.items():
+        forecast = folds.column(column)
+        scored = np.isfinite(folds.y) & np.isfinite(forecast)
+        y = np.where(scored, folds.y, 0.0)
+        loss = units.total(pinball_errors(y, np.where(scored, forecast, 0.0), float(q)))
+        scores[f"pinball-{q}"] = units.mean(loss / units.total(scored))
+        weighted = 2 * units.gather(loss) / units.gather(units.total(np.abs(y)))
+        scores[f"wql-{q}"] = np.where(np.isinf(weighted), np.nan, weighted)
+    if model.quantiles:
+        scores["wql"] = np.mean([scores[f"wql-{q}"] for q in model.quantiles], axis=0)
+    return scores
+
+
+def _owa(scores: pd.DataFrame, rows: int) -> Float:
+    """Ratio of means against Naive2, each row against Naive2's row with the same key."""
+    naive2 = scores[scores["model"] == NAIVE2]
+    ratios = np.zeros(len(scores))
+    for metric in ("smape", "mase"):
+        reference = np.tile(naive2[metric].to_numpy(), len(scores) // rows)
+        ratios += scores[metric].to_numpy() / np.where(reference > 0, reference, np.nan)
+    return ratios / 2
+
+
+def _whole(counts: Float) -> Int:
+    return np.rint(counts).astype(np.int64)

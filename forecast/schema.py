@@ -1,0 +1,43 @@
+"""What the columns of a long frame mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forecast.errors import ConfigError
+
+MISSING_POLICIES = ("mask", "raise", "ffill", "interpolate", "zero")
+DUPLICATE_POLICIES = ("raise", "mean", "sum", "first", "last")
+BAD_SERIES_POLICIES = ("raise", "skip")
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Column roles of a long frame (one row per series and time) and the policies for its faults.
+
+    ``missing`` says what to do with gaps in the grid and NaN in the target: ``mask`` (keep them unknown; the
+    default), ``raise``, ``ffill``, ``interpolate`` or ``zero``. ``duplicates`` says what to do with several
+    rows of one series and time. ``on_bad_series`` says whether a series with faults stops everything
+    (``raise``) or is left out, with a warning that names it (``skip``).
+
+    Raises ``ConfigError`` when two roles name one column or a policy is unknown.
+    """
+
+    id_col: str = "unique_id"
+    time_col: str = "ds"
+    target_col: str = "y"
+    missing: str = "mask"
+    duplicates: str = "raise"
+    on_bad_series: str = "raise"
+
+    def __post_init__(self) -> None:
+        names = (self.id_col, self.time_col, self.target_col)
+        if len(set(names)) < len(names):
+            raise ConfigError(f"id_col, time_col and target_col must be three different columns, got {names}.")
+        for argument, value, known in (
+            ("missing", self.missing, MISSING_POLICIES),
+            ("duplicates", self.duplicates, DUPLICATE_POLICIES),
+            ("on_bad_series", self.on_bad_series, BAD_SERIES_POLICIES),
+        ):
+            if value not in known:
+                raise ConfigError(f"{argument}={value!r} is not one of {', '.join(known)}.")

@@ -1,0 +1,154 @@
+"""What is kept while training runs: learning curves, the best weights, and a place to resume from."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from forecast.atomic import write_bytes
+from forecast.training.module import ForecastModule
+
+FILE = "training.safetensors"
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One validation: where training was and how well it did. Losses are in window units."""
+
+    step: int
+    seconds: float
+    train_loss: float
+    validation_loss: float | None
+    gradient_norm: float
+    learning_rate: float
+
+
+class Keeper(pl.Callback):
+    """Records a point at each validation, keeps the best weights in memory, stops when patience runs out.
+
+    Without validation windows the last weights are the best. With ``folder`` everything needed to go on is written
+    there after each validation, atomically and without pickle.
+    """
+
+    def __init__(self, patience: int | None, folder: Path | None, fingerprint: str) -> None:
+        self.patience = patience
+        self.folder = folder
+        self.fingerprint = fingerprint
+        self.curves: list[CurvePoint] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_point: CurvePoint | None = None
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning calls this after the validation that ends a period."""
+        module = _ours(pl_module)
+        loss, norm = module.train_averages()
+        logged = trainer.callback_metrics.get("validation_loss")
+        point = CurvePoint(
+            step=module.done,
+            seconds=round(module.budget.elapsed(), 3),
+            train_loss=loss,
+            validation_loss=None if logged is None else float(logged),
+            gradient_norm=norm,
+            learning_rate=float(trainer.optimizers[0].param_groups[0]["lr"]),
+        )
+        self.curves.append(point)
+        if self._is_better(point):
+            self.best_point = point
+            self.best = {name: value.detach().clone() for name, value in module.net.state_dict().items()}
+        for logger in trainer.loggers:
+            logger.log_metrics({k: v for k, v in asdict(point).items() if v is not None}, step=point.step)
+        if self.folder is not None:
+            self._save(trainer, module)
+        if module.budget.progress(module.done) >= 1.0 or self._out_of_patience():
+            trainer.should_stop = True
+
+    def _is_better(self, point: CurvePoint) -> bool:
+        best = self.best_point
+        if point.validation_loss is None or best is None or best.validation_loss is None:
+            return True
+        return point.validation_loss < best.validation_loss
+
+    def _out_of_patience(self) -> bool:
+        if self.patience is None or self.best_point is None or self.best_point.validation_loss is None:
+            return False
+        since = sum(point.step > self.best_point.step for point in self.curves)
+        return since >= self.patience
+
+    def _save(self, trainer: pl.Trainer, module: ForecastModule) -> None:
+        tensors = {f"net.{name}": value for name, value in module.net.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        state = trainer.optimizers[0].state_dict()["state"]
+        for number, slots in state.items():
+            tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
+        facts = {
+            "fingerprint": self.fingerprint,
+            "step": module.done,
+            "elapsed": module.budget.elapsed(),
+            "curves": [asdict(point) for point in self.curves],
+        }
+        plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+        data = safetensors.torch.save(plain, metadata={"training": json.dumps(facts)})
+        assert self.folder is not None
+        os.makedirs(self.folder, exist_ok=True)
+        write_bytes(self.folder / FILE, data)
+
+    def restore(self, module: ForecastModule) -> dict[str, Any] | None:
+        """Put an interrupted training of the same job back; gives the optimiser state, or None for a fresh start."""
+        if self.folder is None or not (self.folder / FILE).is_file():
+            return None
+        with safetensors.safe_open(self.folder / FILE, framework="pt") as file:
+            facts = json.loads((file.metadata() or {}).get("training", "{}"))
+            if facts.get("fingerprint") != self.fingerprint:
+                return None
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        module.net.load_state_dict(_under(tensors, "net."))
+        module.done = facts["step"]
+        module.budget.elapsed_before = facts["elapsed"]
+        self.best = _under(tensors, "best.")
+        self.curves = [CurvePoint(**point) for point in facts["curves"]]
+        for point in self.curves:
+            if self._is_better(point):
+                self.best_point = point
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under(tensors, "optimizer.").items():
+            number, slot = name.split(".", 1)
+            slots.setdefault(int(number), {})[slot] = value
+        return slots
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _ours(module: pl.LightningModule) -> ForecastModule:
+    if not isinstance(module, ForecastModule):
+        raise TypeError(f"expected a ForecastModule, got {type(module).__name__}")
+    return module
+
+
+class ResumeOptimizer(pl.Callback):
+    """Puts restored optimiser slots in place once Lightning has built the optimiser."""
+
+    def __init__(self, slots: dict[str, Any]) -> None:
+        self.slots = slots
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Load the slots into the (only) optimiser."""
+        optimizer = trainer.optimizers[0]
+        state = optimizer.state_dict()
+        optimizer.load_state_dict({"state": self.slots, "param_groups": state["param_groups"]})
+
+
+def as_best(module: ForecastModule, keeper: Keeper) -> None:
+    """Load the best weights into the net."""
+    if keeper.best:
+        with torch.no_grad():
+            module.net.load_state_dict(keeper.best)

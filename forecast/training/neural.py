@@ -1,0 +1,211 @@
+"""A neural net as a model: an architecture and training settings in, a forecaster of panels out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from forecast.conformal import Conformal, calibrate
+from forecast.errors import ConfigError
+from forecast.model import Prediction, Task
+from forecast.nets.facts import Architecture, Facts
+from forecast.nets.heads import point_index
+from forecast.nets.scaling import scale_window
+from forecast.nets.summary import layer_table, parameter_count
+from forecast.panel.fill import fill_unknown
+from forecast.panel.panel import Panel
+from forecast.training.runtime import keep_freed_memory
+from forecast.training.settings import Training
+from forecast.training.source import Source, build_source
+from forecast.windows.gather import Batch, gather
+from forecast.windows.sampler import last_windows
+from forecast.windows.store import build_store, fit_affine, has_unknown
+
+Float = npt.NDArray[np.float64]
+
+PREDICT_BATCH = 512
+
+
+def trained_probs(quantiles: tuple[float, ...]) -> tuple[float, ...]:
+    """The probabilities a net forecasts: those asked for and the median, ascending. Empty stays empty."""
+    wrong = [q for q in quantiles if not 0.0 < q < 1.0]
+    if wrong:
+        raise ConfigError(f"quantiles {wrong} lie outside 0 … 1 (both excluded).")
+    return tuple(sorted({*quantiles, 0.5})) if quantiles else ()
+
+
+def derived_input_size(panel: Panel, task: Task, seasons: tuple[int, ...]) -> int:
+    """Rows of past a window should hold: the longest season that the series support and the horizon, with room.
+
+    Half of the series keep at least half of their training windows free of padding.
+    """
+    wanted = max([2 * task.h, 8, *(m if m > 40 else 3 * m for m in seasons)])
+    room = int(np.median(panel.lengths)) - task.h
+    return max(4, min(wanted, max(room // 2, task.h)))
+
+
+def supported_seasons(panel: Panel, task: Task) -> tuple[int, ...]:
+    """The season asked for and the grid's longer ones that fit three times into half of the series."""
+    median = float(np.median(panel.lengths)) if len(panel) else 0.0
+    longer = tuple(m for m in panel.timeline.seasons if m > task.season_length and 3 * m <= median)
+    usual = (task.season_length,) if task.season_length > 1 else ()
+    return usual + (longer if usual else ())
+
+
+@dataclass(frozen=True)
+class Neural:
+    """An architecture with its training settings: satisfies :class:`forecast.model.Model`."""
+
+    architecture: Architecture
+    training: Training = field(default_factory=Training)
+    name: str = "net"
+
+    def fit(self, panel: Panel, task: Task) -> FittedNeural:
+        """Train on ``panel``. Raises ``DataError`` when no series is long enough, ``TrainingError`` on divergence."""
+        from forecast.training.run import train  # Lightning is imported by those who train
+
+        seasons = supported_seasons(panel, task)
+        input_size = self.architecture.input_size or derived_input_size(panel, task, seasons)
+        source = build_source(panel, input_size, task.h, task.season_length, task.val_size)
+        facts = Facts(
+            input_size=input_size,
+            h=task.h,
+            channels=2 if source.store.masked else 1,
+            seasons=tuple(m for m in seasons if m <= input_size),
+            probs=trained_probs(self.architecture.quantiles),
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(task.seed)
+            net = self.architecture.build(facts)
+        outcome = train(net, source, facts, self.training, seed=task.seed, label=self.name, shown=task.progress)
+        fitted = FittedNeural(self.architecture, facts, net, None, {})
+        return replace(
+            fitted,
+            intervals=None if facts.probs else calibrate(_validation_residuals(fitted, source)),
+            history={
+                "curves": [asdict(point) for point in outcome.curves],
+                "best_step": outcome.best_step,
+                "steps": outcome.steps,
+                "seconds": round(outcome.seconds, 3),
+                "training": {key: _plain(value) for key, value in asdict(self.training).items()},
+                "windows": source.windows.total,
+                "validation_windows": len(source.validation),
+            },
+        )
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, (int, float, str, bool, type(None))) else str(value)
+
+
+@dataclass(frozen=True)
+class FittedNeural:
+    """A trained net: satisfies :class:`forecast.model.Fitted`. Holds weights and sizes, no history."""
+
+    architecture: Architecture
+    facts: Facts
+    net: nn.Module
+    intervals: Conformal | None
+    history: dict[str, Any]
+
+    def predict(self, panel: Panel, h: int, probs: tuple[float, ...] = ()) -> Prediction:
+        """Forecast ``h`` steps (at most the trained horizon) after the last row of each series.
+
+        Series shorter than the window are padded on the left. Raises ``ConfigError`` for a longer horizon, or for
+        probabilities outside those a quantile net was trained on.
+        """
+        if h > self.facts.h:
+            raise ConfigError(f"h={h} is beyond the trained horizon of {self.facts.h}. Fit again with a larger h.")
+        keep_freed_memory()
+        output, spread = self._outputs(panel)
+        output = output[:, :h]
+        point = output[..., point_index(self.facts.probs)]
+        if not probs:
+            return Prediction(point, np.empty((*point.shape, 0)))
+        if self.intervals is not None:
+            return Prediction(point, self.intervals.quantiles(point, spread, probs), probs)
+        return Prediction(point, self._interpolated(output, probs), probs)
+
+    def _outputs(self, panel: Panel) -> tuple[Float, Float]:
+        """The net's outputs (S, h, outputs) and each window's spread (S,), in original units."""
+        size = self.facts.input_size
+        tail = panel.tail(size)
+        if self.facts.channels == 1 and has_unknown(tail):
+            tail = fill_unknown(tail, "interpolate")
+        affine = fit_affine(tail)
+        store = build_store(tail, affine, size - tail.lengths, indicator=self.facts.channels == 2)
+        outputs = np.empty((len(panel), self.facts.h, self.facts.outputs))
+        spread = np.empty(len(panel))
+        starts = last_windows(store, size)
+        with torch.inference_mode():
+            for rows in _chunks(len(panel)):
+                output, scale = self._scaled_outputs(gather(store, starts[rows], size))
+                outputs[rows] = output
+                spread[rows] = scale
+        return affine.inverse(outputs), spread * affine.spread
+
+    def _scaled_outputs(self, batch: Batch) -> tuple[Float, Float]:
+        scaled = scale_window(batch)
+        restored = scaled.restore(self.net(scaled.batch))
+        return restored.numpy().astype(np.float64), scaled.scale[:, 0].numpy().astype(np.float64)
+
+    def _interpolated(self, output: Float, probs: tuple[float, ...]) -> Float:
+        """Quantiles between the trained ones, linearly in probability."""
+        known = np.array(self.facts.probs)
+        beyond = [p for p in probs if p < known[0] - 1e-9 or p > known[-1] + 1e-9]
+        if beyond:
+            raise ConfigError(
+                f"quantiles {beyond} lie outside the trained {known[0]:g} … {known[-1]:g}. "
+                f"Fit with quantiles=(…, {', '.join(f'{p:g}' for p in beyond)})."
+            )
+        place = np.interp(probs, known, np.arange(len(known)))
+        low = np.floor(place).astype(int)
+        high = np.minimum(low + 1, len(known) - 1)
+        share = place - low
+        result: Float = output[..., low] * (1.0 - share) + output[..., high] * share
+        return np.maximum.accumulate(result, axis=-1)
+
+    def describe(self) -> dict[str, Any]:
+        """Sizes, layers, learning curves."""
+        example = torch.zeros(2, self.facts.input_size)
+        observed = torch.ones_like(example) if self.facts.channels == 2 else None
+        return {
+            "kind": type(self.architecture).__name__,
+            "hyper_parameters": asdict(self.architecture),  # type: ignore[call-overload]
+            "input_size": self.facts.input_size,
+            "h": self.facts.h,
+            "seasons": list(self.facts.seasons),
+            "parameters": parameter_count(self.net),
+            "layers": layer_table(self.net, Batch(example, observed)),
+            **self.history,
+        }
+
+
+def _chunks(count: int) -> Iterator[slice]:
+    for start in range(0, count, PREDICT_BATCH):
+        yield slice(start, min(start + PREDICT_BATCH, count))
+
+
+def _validation_residuals(fitted: FittedNeural, source: Source) -> Float:
+    """Errors of the point forecast on the validation windows in window spreads, (V, h); NaN where unknown."""
+    residuals = [np.empty((0, source.h))]
+    with torch.inference_mode():
+        for rows in _chunks(len(source.validation)):
+            batch = source.validation_batch(rows.start, rows.stop)
+            scaled = scale_window(batch)
+            output = fitted.net(scaled.batch._replace(future=None, future_observed=None))[..., 0]
+            future = scaled.batch.future
+            if future is None:
+                raise ValueError("validation windows have a future")
+            error = (output - future).numpy().astype(np.float64)
+            usable = (scaled.scale > 0).numpy() & np.ones_like(error, dtype=bool)
+            if scaled.batch.future_observed is not None:
+                usable &= scaled.batch.future_observed.numpy() > 0
+            residuals.append(np.where(usable, error, np.nan))
+    return np.concatenate(residuals)

@@ -1,0 +1,80 @@
+"""How to train: taste, with defaults that suit most panels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from forecast.errors import ConfigError
+
+LOSSES = ("mae", "mse", "huber")
+PRECISIONS = ("32", "bf16")
+DEFAULT_MAX_STEPS = 2000
+
+
+@dataclass(frozen=True)
+class Training:
+    """Training settings; every field is also a key of ``conf/trainer/default.yaml``.
+
+    Args:
+        batch_size: windows in a step.
+        learning_rate: peak of the schedule (linear warm-up, then cosine to zero).
+        weight_decay: AdamW's.
+        max_steps: optimiser steps; ``None`` with ``max_time`` given means as many as fit, otherwise 2000.
+        max_time: seconds of training, validation included; ``None`` for no limit. With a time limit the schedule
+            follows the clock, so two runs differ slightly; with ``max_steps`` alone they are bit-equal.
+        warmup: share of the budget spent warming up.
+        gradient_clip: largest gradient norm; ``None`` leaves gradients alone.
+        loss: ``mae``, ``mse`` or ``huber``; nets with quantiles use the pinball loss instead.
+        validations: how many times validation runs over the budget.
+        patience: stop after this many validations without a better one; ``None`` never stops early.
+        precision: ``32``, or ``bf16`` (autocast), faster on processors and cards that have it.
+        accelerator: Lightning's: ``auto``, ``cpu``, ``gpu``.
+        log_dir: folder for Lightning's CSV log; ``None`` writes none.
+        checkpoint_dir: folder where training can resume from after a crash; ``None`` keeps nothing.
+
+    Raises ``ConfigError`` naming every setting out of range.
+    """
+
+    batch_size: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    max_steps: int | None = None
+    max_time: float | None = None
+    warmup: float = 0.05
+    gradient_clip: float | None = 1.0
+    loss: str = "mae"
+    validations: int = 20
+    patience: int | None = 8
+    precision: str = "32"
+    accelerator: str = "auto"
+    log_dir: str | Path | None = None
+    checkpoint_dir: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        wrong = [f"{name}={value!r}: {rule}" for name, value, ok, rule in self._rules() if not ok]
+        if wrong:
+            raise ConfigError("Training settings out of range: " + "; ".join(wrong) + ".")
+
+    def _rules(self) -> list[tuple[str, object, bool, str]]:
+        steps, seconds, clip, patience = self.max_steps, self.max_time, self.gradient_clip, self.patience
+        return [
+            ("batch_size", self.batch_size, self.batch_size >= 1, "at least 1"),
+            ("learning_rate", self.learning_rate, self.learning_rate > 0, "above 0"),
+            ("weight_decay", self.weight_decay, self.weight_decay >= 0, "at least 0"),
+            ("max_steps", steps, steps is None or steps >= 1, "at least 1, or null"),
+            ("max_time", seconds, seconds is None or seconds > 0, "above 0 seconds, or null"),
+            ("warmup", self.warmup, 0 <= self.warmup < 1, "from 0 to below 1"),
+            ("gradient_clip", clip, clip is None or clip > 0, "above 0, or null"),
+            ("loss", self.loss, self.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
+            ("validations", self.validations, self.validations >= 1, "at least 1"),
+            ("patience", patience, patience is None or patience >= 1, "at least 1, or null"),
+            ("precision", self.precision, self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
+        ]
+
+    @property
+    def steps(self) -> int | None:
+        """The step budget: ``None`` only when time alone limits training."""
+        if self.max_steps is None and self.max_time is None:
+            return DEFAULT_MAX_STEPS
+        return self.max_steps

@@ -1,0 +1,1 @@
+"""From panel to batches: choose positions, then cut there."""

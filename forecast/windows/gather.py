@@ -1,0 +1,45 @@
+"""Cut windows out of a store: one strided ``index_select`` a batch, no Python per window."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from forecast.windows.store import Store
+
+
+class Batch(NamedTuple):
+    """Windows of many series, in whatever units the step before left them.
+
+    At prediction ``future`` is ``None``; ``progress`` runs from 0 to 1 over training and is 1 at prediction.
+    """
+
+    past: Tensor  # (B, input_size), 0 where unknown
+    observed: Tensor | None  # (B, input_size), 1.0 where known; None when everything is
+    future: Tensor | None = None  # (B, h), 0 where unknown
+    future_observed: Tensor | None = None  # (B, h)
+    progress: float = 1.0
+
+
+def window_view(values: Tensor, width: int) -> Tensor:
+    """All windows of ``width`` rows as an overlapping view, shape (N - width + 1, width * C). Copies nothing."""
+    rows, channels = values.shape
+    return values.view(-1).as_strided((rows - width + 1, width * channels), (channels, 1))
+
+
+def gather(store: Store, starts: Tensor, input_size: int, h: int = 0, progress: float = 1.0) -> Batch:
+    """The windows that begin at rows ``starts`` (B,): ``input_size`` rows of past, then ``h`` of future."""
+    width = input_size + h
+    rows = torch.index_select(window_view(store.values, width), 0, starts)
+    if not store.masked:
+        future = rows[:, input_size:] if h else None
+        return Batch(rows[:, :input_size], None, future, None, progress)
+    cells = rows.view(-1, width, 2)
+    values, known = cells[..., 0], cells[..., 1]
+    if not h:
+        return Batch(values, known, progress=progress)
+    return Batch(
+        values[:, :input_size], known[:, :input_size], values[:, input_size:], known[:, input_size:], progress
+    )

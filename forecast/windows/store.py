@@ -1,0 +1,110 @@
+"""The store: a panel as one float32 matrix, padded where short, ready to be cut into windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from forecast.panel.panel import Panel, ranges
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+
+TINY = np.finfo(np.float64).tiny
+
+
+@dataclass(frozen=True)
+class Affine:
+    """``z = (y - center) / spread`` per series: brings any level and unit into float32's comfortable range.
+
+    Every net scales each window on top of this, so the choice affects rounding only: a level of 1e12 with unit
+    noise survives the step to float32. Computed in float64 from the rows it is given and no others.
+    """
+
+    center: Float  # (S,)
+    spread: Float  # (S,), positive
+
+    def forward(self, values: Float, series: Int) -> Float:
+        """From original units to z."""
+        return (values - self.center[series]) / self.spread[series]
+
+    def inverse(self, z: Float) -> Float:
+        """From z to original units; the first axis is the series."""
+        shape = (-1,) + (1,) * (z.ndim - 1)
+        return z * self.spread.reshape(shape) + self.center.reshape(shape)
+
+
+def _segment_mean(values: Float, weights: Float, offsets: Int) -> Float:
+    counts = np.add.reduceat(np.append(weights, 0.0), offsets[:-1])
+    # Divide before summing: values near the top of float64's range must not overflow.
+    share = weights / np.maximum(np.repeat(counts, np.diff(offsets)), 1.0)
+    total = np.add.reduceat(np.append(values * share, 0.0), offsets[:-1])
+    return np.where(np.diff(offsets) > 0, total, 0.0)
+
+
+def fit_affine(panel: Panel) -> Affine:
+    """Mean and mean absolute deviation of each series' known values (spread 1 where that is zero)."""
+    known = np.isfinite(panel.values)
+    filled = np.where(known, panel.values, 0.0)
+    weights = known.astype(np.float64)
+    series = panel.series
+    center = _segment_mean(filled, weights, panel.offsets)
+    deviation = np.where(known, np.abs(filled - center[series]), 0.0)
+    spread = _segment_mean(deviation, weights, panel.offsets)
+    # Rounding noise around a large constant is not variation.
+    flat = spread <= np.maximum(np.abs(center) * 1e-14, TINY)
+    return Affine(center, np.where(flat, np.maximum(np.abs(center), 1.0), spread))
+
+
+@dataclass(frozen=True)
+class Store:
+    """Rows of all series on one device, channels interleaved, so that a window is one contiguous run of floats.
+
+    Attributes:
+        values: (N, C) float32. Channel 0 is the target in z units (0 where unknown); channel 1, present only when
+            ``masked``, is 1 where the target is known.
+        offsets: (S + 1,) first row of each series, padding included.
+        padding: (S,) rows put before each short series.
+        masked: whether any row is unknown or padding.
+    """
+
+    values: Tensor
+    offsets: Int
+    padding: Int
+    masked: bool
+
+    @property
+    def lengths(self) -> Int:
+        """Rows of each series, padding included."""
+        return np.diff(self.offsets)
+
+    def to(self, device: torch.device) -> Store:
+        """The same store with its rows on ``device``."""
+        return Store(self.values.to(device), self.offsets, self.padding, self.masked)
+
+
+def build_store(panel: Panel, affine: Affine, padding: Int, *, indicator: bool) -> Store:
+    """Lay out ``panel`` with ``padding[s]`` unknown rows before series ``s``.
+
+    ``indicator`` adds the channel that tells known rows from unknown ones; without it unknown rows read as 0.
+    """
+    z = affine.forward(panel.values, panel.series)
+    known = np.isfinite(z)
+    lengths = panel.lengths + padding
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    rows = ranges(offsets[:-1] + padding, panel.lengths)
+    values = np.zeros((int(offsets[-1]), 2 if indicator else 1), dtype=np.float32)
+    values[rows, 0] = np.where(known, z, 0.0)
+    if indicator:
+        values[rows, 1] = known
+    return Store(torch.from_numpy(values), offsets, padding, indicator)
+
+
+def has_unknown(panel: Panel) -> bool:
+    """Whether any target value of the panel is missing."""
+    return bool(np.isnan(panel.values).any())
