@@ -233,7 +233,7 @@ def _season_reasons(lengths: Int, season: int, missing: Int, width: int) -> dict
     for position in np.flatnonzero(missing):
         rows = int(lengths[position])
         if rows < season:
-            cause = f"{rows} rows are less than one season of {season}: naive instead of seasonal_naive"
+            cause = f"{rows} of the {season} rows of a season: naive instead of seasonal_naive"
         else:
             cause = f"{missing[position]} of {width} phases were never observed: naive instead of seasonal_naive there"
         reasons[int(position)] = cause

@@ -173,7 +173,7 @@ def _source_faults(entries: Mapping[str, Any]) -> Iterator[str]:
         return
     for url in urls:
         parts = urlsplit(url if isinstance(url, str) else "")
-        if parts.scheme not in ("http", "https") or not parts.netloc or not PurePosixPath(parts.path).name:
+        if parts.scheme not in ("http", "https") or not parts.netloc or PurePosixPath(parts.path).name in ("", ".."):
             yield f"url: {printable(url)} is not an http(s) address of a file."
     for value in hashes:
         if value is not None and not (isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value)):

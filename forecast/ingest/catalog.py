@@ -117,7 +117,7 @@ def cache_dir() -> Path:
 
 
 def whereabouts(name: str, data_dir: str | os.PathLike[str] | None = None) -> str:
-    """Where :func:`load` would find ``name``: ``own folder``, ``shipped``, ``statsmodels``, ``cache`` or ``network``."""
+    """Where :func:`load` finds ``name``: ``own folder``, ``shipped``, ``statsmodels``, ``cache`` or ``network``."""
     wanted = card(name)
     folder = _own_folder(data_dir)
     if folder is not None:

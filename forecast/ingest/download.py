@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import http.client
 import random
@@ -226,7 +227,7 @@ def _reason(error: object) -> str:
 
 def _sweep(target: Path) -> None:
     """Remove what a killed process left beside ``target``; a living one touches its file at least every TIMEOUT."""
-    for old in target.parent.glob(f".{target.name}.*.tmp"):
+    for old in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
         try:
             if time.time() - old.stat().st_mtime > STALE:
                 old.unlink()

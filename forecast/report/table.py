@@ -64,7 +64,11 @@ def ranking_table(scores: pd.DataFrame, seconds: Mapping[str, float] | None = No
         hidden = [column.heading for column in columns if column not in shown]
         notes.append(f"A wider terminal shows {', '.join(hidden)} too")
     table = Table(
-        box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False, caption="\n".join(notes), caption_justify="left"
+        box=box.SIMPLE_HEAD,
+        padding=(0, GAP - 1, 0, 0),
+        pad_edge=False,
+        caption="\n".join(notes),
+        caption_justify="left",
     )
     for position, column in enumerate(shown):
         table.add_column(column.heading, justify="left" if position == 1 else "right", no_wrap=True)

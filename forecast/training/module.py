@@ -187,7 +187,7 @@ class ForecastModule(pl.LightningModule):
         batch = self.source.validation_batch(chunk.start, chunk.stop)
         scaled = scale_window(batch)
         blind = scaled.batch._replace(future=None, future_observed=None)
-        self.log("validation_loss", self.loss_of(self.net(blind), scaled), batch_size=len(chunk), on_epoch=True)
+        self.log("validation_loss", self.loss_of(self.net(blind), scaled), batch_size=len(chunk), logger=False)
 
     def train_averages(self) -> tuple[float, float]:
         """Mean loss and gradient norm since the last call."""

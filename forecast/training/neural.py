@@ -93,15 +93,11 @@ class Neural:
                 "best_step": outcome.best_step,
                 "steps": outcome.steps,
                 "seconds": round(outcome.seconds, 3),
-                "training": {key: _plain(value) for key, value in asdict(self.training).items()},
+                "training": asdict(replace(self.training, log_dir=None, checkpoint_dir=None)),
                 "windows": source.windows.total,
                 "validation_windows": len(source.validation),
             },
         )
-
-
-def _plain(value: object) -> object:
-    return value if isinstance(value, (int, float, str, bool, type(None))) else str(value)
 
 
 @dataclass(frozen=True)

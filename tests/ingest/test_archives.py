@@ -84,7 +84,7 @@ def test_a_gzip_that_swells_past_the_limit_is_refused(tmp_path):
 def test_a_damaged_zip_is_refused(tmp_path):
     path = tmp_path / "a.zip"
     path.write_bytes(b"<html>not found</html>")
-    with pytest.raises(DownloadError, match="damaged.*Delete it"):
+    with pytest.raises(DownloadError, match=r"damaged.*Delete it"):
         unpack(path, tmp_path / "out")
 
 

@@ -123,6 +123,7 @@ def test_a_minimal_card_is_accepted():
         ("url", "https://example.org/a.csv", "not lists"),
         ("url", ["file:///etc/passwd"], "is not an http"),
         ("url", ["https://example.org/"], "is not an http"),
+        ("url", ["https://example.org/a/.."], "is not an http"),
         ("url", [], "url: missing"),
         ("sha256", ["abc"], "64 hexadecimal digits"),
         ("sha256", [None, None], "2 checksums for 1 urls"),
@@ -247,7 +248,8 @@ def test_fertility_has_no_rows_before_the_first_or_after_the_last_known_year():
 
 
 def test_each_load_gives_a_frame_of_its_own():
-    catalog.load("nile")["y"] = 0.0
+    first = catalog.load("nile")
+    first["y"] = 0.0
     assert catalog.load("nile")["y"].iloc[0] == 1120
 
 

@@ -168,7 +168,7 @@ def test_a_server_that_says_when_to_come_back_is_obeyed_within_a_minute(site, ta
 
 def test_a_server_that_stays_busy_is_given_up(site, target):
     waits: list[float] = []
-    with pytest.raises(DownloadError, match="503.*after 3 attempts"):
+    with pytest.raises(DownloadError, match=r"503.*after 3 attempts"):
         get(site.serve("/raw.csv", busy), target, attempts=3, sleep=waits.append)
     assert len(site.requests) == 3
     assert len(waits) == 2

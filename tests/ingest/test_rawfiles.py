@@ -46,13 +46,11 @@ TOURISM = replace(catalog.card("tourism_quarterly"), h=2)
 def test_m4_pads_are_dropped_and_test_rows_follow_train_rows(write):
     train = '"V1","V2","V3","V4"\n"W2","1","2","3"\n"W1","4","5",\n'
     test = '"V1","V2","V3"\n"W1","6","7"\n"W2","8","9"\n'
+    sundays = ["2000-01-02", "2000-01-09", "2000-01-16", "2000-01-23", "2000-01-30"]
     expected = pd.DataFrame(
         {
             "unique_id": ["W1"] * 4 + ["W2"] * 5,
-            "ds": pd.to_datetime(
-                ["2000-01-02", "2000-01-09", "2000-01-16", "2000-01-23"]
-                + ["2000-01-02", "2000-01-09", "2000-01-16", "2000-01-23", "2000-01-30"]
-            ).as_unit("us"),
+            "ds": pd.to_datetime([*sundays[:4], *sundays]).as_unit("us"),
             "y": [4.0, 5, 6, 7, 1, 2, 3, 8, 9],
             "split": ["train", "train", "test", "test", "train", "train", "train", "test", "test"],
         }
@@ -65,7 +63,7 @@ def test_m4_keeps_a_gap_inside_a_series(write):
     np.testing.assert_array_equal(frame["y"], [1, np.nan, 3, 4])
 
 
-def test_m4_series_longer_than_one_block_of_rows_are_all_read(write):
+def test_m4_series_in_any_order_find_their_test_rows(write):
     ids = [f"W{i}" for i in range(2500)]
     train = "V1,V2,V3\n" + "".join(f"{name},{n},\n" for n, name in enumerate(ids))
     test = "V1,V2\n" + "".join(f"{name},-{n}\n" for n, name in reversed(list(enumerate(ids))))
@@ -87,10 +85,10 @@ def test_m4_series_of_eight_centuries_get_dates(write):
     ("train", "test", "words"),
     [
         ("V1,V2\nW1,1\n", "V1,V2\nW2,1\n", "only one of train and test"),
-        ("id,V2\nW1,1\n", "V1,V2\nW1,1\n", "no column 'V1'"),
-        ("V1,V2\nW1,x\n", "V1,V2\nW1,1\n", "not a table of numbers"),
+        ("id,V2\nW1,1\n", "V1,V2\nW1,1\n", "the first column is 'id,V2', not 'V1'"),
+        ("V1,V2\nW1,x\n", "V1,V2\nW1,1\n", "line 2: could not convert"),
         ("V1,V2\n", "V1,V2\nW1,1\n", "no series"),
-        ("", "V1,V2\nW1,1\n", "not a table"),
+        ("", "V1,V2\nW1,1\n", "the first column is ''"),
         ("V1,V2\nW1,1\nW1,1\n", "V1,V2\nW1,1\nW1,2\n", "more than once"),
     ],
 )
@@ -152,7 +150,8 @@ def test_a_tsf_without_starts_is_refused_when_the_card_has_none_either(write):
 
 
 def test_ett_columns_become_series(write):
-    text = "date,HUFL,HULL,MUFL,MULL,LUFL,LULL,OT\n2016-07-01 00:00:00,1,2,3,4,5,6,7\n2016-07-01 01:00:00,8,9,10,11,12,13,14\n"
+    text = "date,HUFL,HULL,MUFL,MULL,LUFL,LULL,OT\n"
+    text += "2016-07-01 00:00:00,1,2,3,4,5,6,7\n2016-07-01 01:00:00,8,9,10,11,12,13,14\n"
     frame = read(catalog.card("etth1"), [write("ETTh1.csv", text)])
     assert list(frame.columns) == ["unique_id", "ds", "y"]
     assert frame.loc[frame["unique_id"] == "OT", "y"].tolist() == [7, 14]

@@ -67,7 +67,8 @@ def test_times_keep_their_type(times):
 def test_the_given_frame_is_not_changed():
     frame = pd.DataFrame({"date": DAYS, "a": [1.0, 2.0]})
     before = frame.copy(deep=True)
-    wide_to_long(frame, "date")["y"] = 0.0
+    long = wide_to_long(frame, "date")
+    long.loc[:, "y"] = 0.0
     pd.testing.assert_frame_equal(frame, before)
 
 

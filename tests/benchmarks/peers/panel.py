@@ -1,4 +1,4 @@
-"""Write the synthetic panel every toolkit trains on: `python panel.py [--out FOLDER]` prints the path of the parquet."""
+"""Write the synthetic panel every toolkit trains on; `python panel.py [--out FOLDER]` prints its path."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ def synthetic_panel(series: int = SERIES, rows: int = ROWS, seed: int = SEED) ->
     random = np.random.default_rng(seed)
     hour = np.arange(rows)[None, :]
     level = random.uniform(20.0, 200.0, (series, 1))
-    daily = random.uniform(0.1, 0.4, (series, 1)) * np.sin(
-        2 * np.pi * (hour / 24 + random.uniform(size=(series, 1)))
-    )
+    daily = random.uniform(0.1, 0.4, (series, 1)) * np.sin(2 * np.pi * (hour / 24 + random.uniform(size=(series, 1))))
     weekly = random.uniform(0.05, 0.2, (series, 1)) * np.sin(
         2 * np.pi * (hour / 168 + random.uniform(size=(series, 1)))
     )

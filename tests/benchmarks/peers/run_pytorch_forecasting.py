@@ -1,4 +1,4 @@
-"""Training speed of pytorch-forecasting's RecurrentNetwork: `python run_pytorch_forecasting.py PANEL.parquet --steps N`."""
+"""Training speed of pytorch-forecasting: `python run_pytorch_forecasting.py PANEL.parquet --steps N`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from stopwatch import BATCH_SIZE, HIDDEN_SIZE, HORIZON, INPUT_SIZE, LAYERS, Opti
 
 
 def train(frame: pd.DataFrame, options: Options) -> Stopwatch:
-    """Fit the plain LSTM with MAE loss; it is taught recursively (encoder, then the true horizon as decoder input).
+    """Fit RecurrentNetwork, the plain LSTM with MAE loss, taught recursively: its decoder is fed the true horizon.
 
     DeepAR of the same package is this network with a distribution as output, hence a little more work.
     """

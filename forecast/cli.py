@@ -1,0 +1,307 @@
+"""The ``forecast`` command. Hydra composes the configuration; only this file ever sees it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+USAGE = """\
+forecast: time-series forecasting with recurrent networks
+
+  forecast data list                                    data sets that come along or can be fetched
+  forecast backtest data=elnino model=lstm              score a model beside the baselines, write a report
+  forecast backtest data=sales.parquet h=28 freq=D      the same on a table of your own
+  forecast backtest -m model=rnn,lstm,gru               a sweep: one run for each value
+  forecast fit data=sales.parquet h=28 output=model     train on everything and save
+  forecast predict model=model data=new.csv level=[90]  forecast with a saved model
+  forecast report run=runs/backtest/…                   write the report of a run again
+  forecast describe PATH                                what a saved model is
+
+Settings are key=value: forecast COMMAND --help lists them. A table has one row per series and time, with the
+columns unique_id, ds and y (or name yours with data.id_col=, data.time_col=, data.target_col=).
+
+  -h, --help    this text, or a command's        --version    versions in use
+  --debug       full tracebacks                  progress=false    silence
+
+Exit codes: 0 done · 1 unexpected · 2 configuration · 4 data · 5 training · 6 saved model · 7 download ·
+            130 interrupted (3 is kept for partly done)
+"""
+
+HELP = {
+    "backtest": """\
+forecast backtest: score models on rolling cutoffs; writes forecasts.parquet, scores.csv, run.json and report.html
+
+  forecast backtest data=elnino model=segrnn trainer.max_time=60
+  forecast backtest data=sales.parquet h=28 freq=D n_windows=3 baselines=[naive,seasonal_naive,ets]
+  forecast backtest -m model=lstm,gru data.input_size=48,168
+
+  data=NAME|FILE      data set (forecast data list) or CSV/Parquet file; a column "split" of train/test is obeyed
+  model=NAME          {models}
+  model.KEY=VALUE     model.hidden_size=128, model.quantiles=[0.1,0.9] … (conf/model/NAME.yaml)
+  trainer.KEY=VALUE   max_steps, max_time, batch_size, learning_rate, precision … (conf/trainer/default.yaml)
+  data.KEY=VALUE      input_size, season_length, id_col, time_col, target_col, missing, duplicates, on_bad_series
+  h, freq, seed       horizon in steps, frequency ("h", "D", "W-SUN", "MS" … or an integer step), random seed
+  n_windows, step_size, refit, val_size, level, quantiles, baselines, progress
+  report.enabled, report.title, hydra.run.dir=FOLDER
+""",
+    "fit": """\
+forecast fit: train a model on everything and save it
+
+  forecast fit data=elnino model=lstm output=elnino-model
+  forecast fit data=sales.parquet h=28 freq=D trainer.max_time=120
+
+  data=NAME|FILE, model=NAME, model.KEY=, trainer.KEY=, data.KEY=, h, freq, seed, val_size, progress: as in backtest
+  model=NAME          {models}
+  output=FOLDER       where the model goes; the run folder by default
+""",
+    "predict": """\
+forecast predict: forecast with a saved model
+
+  forecast predict model=elnino-model
+  forecast predict model=elnino-model data=new.csv h=12 level=[80,95] output=forecasts.csv
+
+  model=FOLDER        what forecast fit wrote
+  data=NAME|FILE      new history; by default the history that was saved with the model
+  h, level, quantiles, output=FILE.csv|FILE.parquet, progress
+""",
+    "report": """\
+forecast report: write the HTML report of a backtest again
+
+  forecast report run=runs/backtest/2026-01-31_12-00-00-a1b2c3 title="Monthly review"
+
+  run=FOLDER          run folder of a backtest
+  output=FILE.html, title=TEXT
+""",
+    "describe": "forecast describe PATH: what a saved model is: classes, sizes, data, training, versions\n",
+    "data": """\
+forecast data list: data sets that come along or can be fetched
+forecast data show NAME: where one is from, its licence, columns and size
+forecast data fetch NAME …: download now, to the cache; FORECAST_DATA_DIR=FOLDER reads local copies instead
+""",
+}
+FILE_ENDINGS = (".csv", ".parquet", ".pq", ".gz", ".tsv", ".txt")
+EXIT_CODES = {
+    "ConfigError": 2,
+    "MissingExtraError": 2,
+    "NotFittedError": 2,
+    "DataError": 4,
+    "TrainingError": 5,
+    "ArtifactError": 6,
+    "DownloadError": 7,
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0
+    if arguments[0] == "--version":
+        return _print_versions()
+    command, *rest = arguments
+    if command not in HELP:
+        print(f"forecast: no command {command!r}. Known: {', '.join(HELP)}; forecast --help.", file=sys.stderr)
+        return 2
+    if "-h" in rest or "--help" in rest:
+        print(_help(command), end="")
+        return 0
+    from forecast.errors import ForecastError, MissingExtraError
+
+    try:
+        return _run(command, rest)
+    except (ForecastError, MissingExtraError) as error:
+        if debug:
+            raise
+        return _tell(error)
+    except KeyboardInterrupt:
+        print("forecast: interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, head for instance, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(command: str, rest: list[str]) -> int:
+    if command == "describe":
+        return _describe(rest)
+    if command == "data":
+        return _data(rest)
+    return _hydra(command, rest)
+
+
+def _help(command: str) -> str:
+    text = HELP[command]
+    if "{models}" not in text:
+        return text
+    from forecast.models import entries
+
+    return text.replace("{models}", ", ".join(n for n, entry in entries().items() if entry.group == "model"))
+
+
+def _tell(error: BaseException) -> int:
+    kind = type(error).__name__
+    print(f"forecast: {error}", file=sys.stderr)
+    return EXIT_CODES.get(kind, 1)
+
+
+def _print_versions() -> int:
+    from importlib.metadata import version
+
+    print("forecast", version("forecast"))
+    for package in ("torch", "pytorch-lightning", "pandas", "numpy", "statsmodels", "scikit-learn", "hydra-core"):
+        print(package, version(package))
+    return 0
+
+
+def _describe(rest: list[str]) -> int:
+    if len(rest) != 1:
+        print("forecast describe takes one path: the folder of a saved model.", file=sys.stderr)
+        return 2
+    import yaml
+
+    from forecast.artifact import read_manifest
+
+    facts = dict(read_manifest(rest[0])["facts"])
+    for model in facts["models"]:
+        history = model.get("history", {})
+        curve = history.pop("curves", [])
+        losses = [point["validation_loss"] for point in curve if point["validation_loss"] is not None]
+        if losses:
+            history["best_validation_loss"] = min(losses)
+    print(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True), end="")
+    return 0
+
+
+def _data(rest: list[str]) -> int:
+    from forecast.ingest import catalog, show
+
+    verb, *names = rest or ["list"]
+    if verb == "list" and not names:
+        print(show.list_text())
+    elif verb == "show" and len(names) == 1:
+        print(show.show_text(names[0]))
+    elif verb == "fetch" and names:
+        for name in names:
+            for path in catalog.fetch(name):
+                print(path)
+    else:
+        print(HELP["data"], end="", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _hydra(command: str, rest: list[str]) -> int:
+    """Compose with Hydra and run the command, once or once for each job of a sweep."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises instead of printing and exiting itself
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from forecast.errors import ConfigError, ForecastError
+    from forecast.resources import conf_dir
+
+    _register(command)
+    failures: list[ForecastError] = []
+
+    def job(config: Any) -> float | None:
+        try:
+            return _job(command, config)
+        except ForecastError as error:
+            failures.append(error)
+            if "--debug" in sys.argv:
+                raise
+            return None
+
+    arguments = _spelled(command, rest)
+    before = sys.argv
+    sys.argv = ["forecast", *arguments]
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command)(job)()
+    except (HydraException, OmegaConfBaseException) as error:
+        first = " ".join(str(error).split())
+        raise ConfigError(f"{first[:300]} See forecast {command} --help.") from error
+    finally:
+        sys.argv = before
+    for failure in failures[1:]:
+        _tell(failure)
+    return _tell(failures[0]) if failures else 0
+
+
+def _job(command: str, config: Any) -> float | None:
+    """One composed configuration: turn it into plain values and hand it down."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    hydra_config = HydraConfig.get()
+    run_dir = Path(hydra_config.runtime.output_dir)
+    from forecast import commands
+
+    if command in ("backtest", "fit"):
+        plain["model_name"] = hydra_config.runtime.choices["model"]
+    actions: dict[str, Callable[[], Any]] = {
+        "backtest": lambda: commands.run_backtest(plain, run_dir),
+        "fit": lambda: commands.run_fit(plain, run_dir),
+        "predict": lambda: commands.run_predict(plain, run_dir),
+        "report": lambda: commands.run_report(plain),
+    }
+    result = actions[command]()
+    if command == "backtest":
+        print(f"Run folder: {run_dir}")
+        own = result.loc[result["model"] == plain["model_name"], "mase"]
+        return float(own.iloc[0]) if len(own) else None
+    print(result)
+    return None
+
+
+def _register(command: str) -> None:
+    """What the yaml files refer to: a random suffix for run folders, and every data set as a choice of data=."""
+    import secrets
+
+    import yaml
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf
+
+    from forecast.resources import conf_dir
+
+    OmegaConf.register_new_resolver("run_id", lambda: secrets.token_hex(3), use_cache=True, replace=True)
+    if command not in ("backtest", "fit"):
+        return
+    from forecast.ingest.catalog import cards
+
+    blank = yaml.safe_load((conf_dir() / "data" / "file.yaml").read_text(encoding="utf-8"))
+    for name, card in cards().items():
+        known = {"name": name, "path": None, "h": card.h, "freq": card.freq, "season_length": card.season_length}
+        ConfigStore.instance().store(group="data", name=name, node={**blank, **known})
+
+
+def _spelled(command: str, rest: list[str]) -> list[str]:
+    """Arguments the way Hydra wants them: file names quoted, and not taken for the choice of a config group."""
+    renamed = {"model": "saved", "data": "source"} if command == "predict" else {}
+    spelled = []
+    for argument in rest:
+        key, _, value = argument.partition("=")
+        if key in renamed:
+            spelled.append(f"{renamed[key]}={_quoted(value)}")
+        elif key == "data" and (value.lower().endswith(FILE_ENDINGS) or "/" in value):
+            spelled += ["data=file", f"data.path={_quoted(value)}"]
+        elif key in ("output", "run", "title"):
+            spelled.append(f"{key}={_quoted(value)}")
+        else:
+            spelled.append(argument)
+    return spelled
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,239 @@
+"""What the commands do, on plain dictionaries: ``cli.py`` turns Hydra's configuration into them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecast.atomic import replacing, write_text
+from forecast.backtest import Backtest, backtest
+from forecast.errors import ConfigError, DataError, Fault
+from forecast.forecaster import Forecaster, named_models, whole_number
+from forecast.forecasts import wanted
+from forecast.ingest import catalog
+from forecast.ingest.door import to_panel
+from forecast.ingest.read import read
+from forecast.model import Task
+from forecast.models import build, create, from_config
+from forecast.panel.panel import Panel
+from forecast.panel.split import rolling_cutoffs
+from forecast.persist import versions
+from forecast.schema import Schema
+
+if TYPE_CHECKING:
+    from forecast.training.settings import Training
+
+Config = Mapping[str, Any]
+Int = npt.NDArray[np.int64]
+
+FORECASTS = "forecasts.parquet"
+HISTORY = "history.parquet"
+RUN = "run.json"
+SCORES = "scores.csv"
+REPORT = "report.html"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A frame as the configuration describes it, with what is known about it."""
+
+    name: str
+    frame: pd.DataFrame
+    panel: Panel
+    h: int
+    season_length: int
+
+
+def open_data(config: Config) -> Data:
+    """Read the data set or file that ``config["data"]`` names; top-level ``h`` and ``freq`` win over its own."""
+    section = config["data"]
+    name = section.get("name")
+    progress = bool(config["progress"])
+    frame = catalog.load(name, progress=progress) if name else read(section["path"])
+    schema = Schema(**{f.name: section[f.name] for f in fields(Schema)})
+    freq = config.get("freq") if config.get("freq") is not None else section.get("freq")
+    panel = to_panel(frame, schema, freq)
+    h = config.get("h") if config.get("h") is not None else section.get("h")
+    if h is None:
+        raise ConfigError("h, the number of steps to forecast, is not known for this file. Add h=24, say.")
+    season = section.get("season_length") or panel.timeline.season_length
+    label = name or Path(str(section["path"])).stem
+    return Data(label, frame, panel, whole_number("h", h), whole_number("season_length", season))
+
+
+def open_training(config: Config, run_dir: Path) -> Training:
+    """Training settings from ``config["trainer"]``; the CSV log goes to the run folder unless told otherwise."""
+    from forecast.training.settings import Training
+
+    section = dict(config["trainer"])
+    if section.get("log_dir") is None:
+        section["log_dir"] = str(run_dir / "log")
+    training: Training = build(Training, section)
+    return training
+
+
+def open_model(config: Config) -> Any:
+    """The architecture or baseline of ``config["model"]``, with ``data.input_size`` where that is given."""
+    section = dict(config["model"])
+    input_size = config["data"].get("input_size")
+    if input_size is not None and "input_size" in section:
+        section["input_size"] = input_size
+    return from_config(section)
+
+
+def run_backtest(config: Config, run_dir: Path) -> pd.DataFrame:
+    """Score the model beside the baselines; write forecasts, scores, report. Returns the overall scores."""
+    from forecast.report.evaluate import evaluate
+    from forecast.report.table import print_ranking
+
+    data = open_data(config)
+    specs = {config["model_name"]: open_model(config)}
+    specs |= {name: create(name) for name in config["baselines"] if name not in specs}
+    models = named_models(specs, open_training(config, run_dir))
+    seed = whole_number("seed", config["seed"], least=0)
+    task = Task(data.h, data.season_length, config["val_size"], seed, bool(config["progress"]))
+    asked = wanted(config["level"], config["quantiles"])
+    panel, cutoffs = choose_cutoffs(data, config)
+    result = backtest(models, panel, task, cutoffs, asked, refit=bool(config["refit"]))
+    write_frame(run_dir / FORECASTS, result.frame)
+    write_frame(run_dir / HISTORY, _long(panel))
+    facts = _run_facts(data, config, result)
+    write_text(run_dir / RUN, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    scores = evaluate(result.frame, panel, data.season_length, panel.schema)
+    write_text(run_dir / SCORES, scores.to_csv(index=False))
+    if config["progress"]:
+        print_ranking(scores, result.seconds)
+    if config["report"]["enabled"]:
+        run_report({"run": str(run_dir), "output": None, "title": config["report"]["title"]})
+    return scores
+
+
+def choose_cutoffs(data: Data, config: Config) -> tuple[Panel, Int]:
+    """The panel to backtest on and its cutoffs.
+
+    A ``split`` column of train and test rows fixes the last cutoff: the end of each series' training rows.
+    """
+    panel = data.panel
+    if "split" in data.frame.columns:
+        train = data.frame[data.frame["split"] == "train"]
+        if len(train) and len(train) < len(data.frame):
+            known = to_panel(train, panel.schema, panel.timeline.freq)
+            place = known.ids.get_indexer(panel.ids)
+            if (place < 0).any():
+                missing = panel.ids[place < 0][0]
+                fault = Fault("split", "no row is marked train", "Mark the rows before the test rows.", missing)
+                raise DataError(fault)
+            panel = panel.before(known.last[place] + data.h)
+    return panel, rolling_cutoffs(panel, data.h, config["n_windows"], config["step_size"])
+
+
+def run_fit(config: Config, run_dir: Path) -> Path:
+    """Train on everything and save the model. Returns its folder."""
+    data = open_data(config)
+    schema = data.panel.schema
+    forecaster = Forecaster(
+        {config["model_name"]: open_model(config)},
+        data.h,
+        data.panel.timeline.freq,
+        season_length=data.season_length,
+        seed=whole_number("seed", config["seed"], least=0),
+        training=open_training(config, run_dir),
+        progress=bool(config["progress"]),
+        **schema.__dict__,
+    )
+    forecaster.fit(data.frame, val_size=config["val_size"])
+    return forecaster.save(config["output"] or run_dir / "model")
+
+
+def run_predict(config: Config, run_dir: Path) -> Path:
+    """Forecast with a saved model. Returns the file written."""
+    forecaster = Forecaster.load(config["saved"])
+    source = config["source"]
+    frame = None
+    if source is not None:
+        frame = catalog.load(source, progress=bool(config["progress"])) if source in catalog.cards() else read(source)
+    forecasts = forecaster.predict(
+        frame, h=config["h"], level=config["level"] or None, quantiles=config["quantiles"] or None
+    )
+    target = Path(config["output"] or run_dir / FORECASTS)
+    write_frame(target, forecasts)
+    return target
+
+
+def run_report(config: Config) -> Path:
+    """Write the report of a backtest's run folder. Returns the file written."""
+    from forecast.report.html import ModelCard, Report, write_report
+
+    folder = Path(config["run"])
+    missing = [name for name in (FORECASTS, HISTORY, RUN) if not (folder / name).is_file()]
+    if missing:
+        raise ConfigError(f"{folder} is not the run folder of a backtest: {', '.join(missing)} missing.")
+    facts = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    schema = Schema(**facts["schema"])
+    report = Report(
+        title=config["title"] or f"Forecasts of {facts['data']}",
+        cv=pd.read_parquet(folder / FORECASTS),
+        history=to_panel(pd.read_parquet(folder / HISTORY), schema, facts["freq"]),
+        season_length=facts["season_length"],
+        schema=schema,
+        models=tuple(ModelCard(name, describe) for name, describe in facts["models"].items()),
+        configuration=facts["configuration"],
+        versions=facts["versions"],
+        warnings=(),
+    )
+    target = Path(config["output"] or folder / REPORT)
+    write_report(target, report)
+    return target
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Write a frame as CSV or Parquet, whichever the name says, atomically."""
+    name = path.name.lower()
+    if not name.endswith((".csv", ".parquet")):
+        raise ConfigError(f"{path.name}: write to a .csv or a .parquet file.")
+    with replacing(path) as temporary:
+        if name.endswith(".csv"):
+            frame.to_csv(temporary, index=False)
+        else:
+            frame.to_parquet(temporary, index=False)
+
+
+def _long(panel: Panel) -> pd.DataFrame:
+    """The panel's rows as a long frame."""
+    from forecast.forecasts import as_index
+
+    schema = panel.schema
+    return pd.DataFrame(
+        {
+            schema.id_col: panel.ids.repeat(panel.lengths),
+            schema.time_col: as_index(panel.timeline, panel.stamps()),
+            schema.target_col: panel.values,
+        }
+    )
+
+
+def _run_facts(data: Data, config: Config, result: Backtest) -> dict[str, Any]:
+    """Everything the report needs besides the frames, as plain values."""
+    models = {}
+    for name, fitted in result.fitted.items():
+        counted = sum(result.reasons.get(name, {}).values())
+        models[name] = {"seconds": round(result.seconds[name], 3), "reasons": counted, **fitted.describe()}
+        if counted:
+            models[name]["why"] = result.reasons[name]
+    return {
+        "data": data.name,
+        "freq": data.panel.timeline.freq,
+        "season_length": data.season_length,
+        "schema": {f.name: getattr(data.panel.schema, f.name) for f in fields(Schema)},
+        "models": models,
+        "configuration": dict(config),
+        "versions": versions(),
+    }
+

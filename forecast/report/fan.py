@@ -1,0 +1,97 @@
+"""Forecast against actual: the end of a series, what came after, what was forecast, and how surely."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from forecast.report.style import INK, MUTED, label_ends, plain_ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Float = npt.NDArray[np.float64]
+Times = npt.NDArray[Any]  # datetime64[us] or int64
+FIRST_DATE, LAST_DATE = np.datetime64("0002-01-01"), np.datetime64("9990-01-01")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One model's forecast; ``bands`` are (lower, upper) pairs, the widest first, and reach along ``values``."""
+
+    name: str
+    values: Float
+    bands: tuple[tuple[Float, Float], ...] = ()
+
+
+@dataclass(frozen=True)
+class View:
+    """What one picture shows of one series. ``actual`` is NaN, or empty, where unknown."""
+
+    title: str
+    past_times: Times
+    past: Float
+    times: Times
+    actual: Float
+    lines: tuple[Line, ...]
+
+
+def draw_fan(axes: Axes, view: View, colors: Mapping[str, str]) -> None:
+    """Draw ``view``, the first of its lines on top, with every line's name at its end."""
+    past_times, times = _plottable(view)
+    if view.past.size:
+        axes.plot(past_times, view.past, color=INK, linewidth=1.1)
+        axes.axvline(past_times[-1], color=MUTED, linewidth=0.9, linestyle=(0, (2, 3)))
+    for line in reversed(view.lines):
+        for number, (lower, upper) in enumerate(line.bands):
+            axes.fill_between(times, lower, upper, color=colors[line.name], alpha=0.13 + 0.1 * number, linewidth=0)
+    for line in reversed(view.lines):
+        first = line is view.lines[0]
+        axes.plot(
+            *_joined(past_times, view.past, times, line.values), color=colors[line.name],
+            linewidth=2.4 if first else 1.4, zorder=3.5 if first else 3,
+        )  # fmt: skip
+    if view.actual.size:
+        axes.plot(*_joined(past_times, view.past, times, view.actual), color=INK, linewidth=1.1, zorder=4)
+    axes.set_title(view.title)
+    axes.margins(x=0.0, y=0.08)
+    plain_ticks(axes)
+    _date_axis(axes, times)
+    ends = {line.name: _last(line.values) for line in view.lines} | {"actual": _last(view.actual)}
+    label_ends(axes, {name: end for name, end in ends.items() if np.isfinite(end)}, {**colors, "actual": INK})
+
+
+def _last(values: Float) -> float:
+    known = values[np.isfinite(values)]
+    return float(known[-1]) if known.size else np.nan
+
+
+def _joined(past_times: Times, past: Float, times: Times, values: Float) -> tuple[Times, Float]:
+    """Start a line at the last past value, so that it grows out of the history."""
+    if past.size == 0 or not np.isfinite(past[-1]):
+        return times, values
+    return np.append(past_times[-1:], times), np.append(past[-1:], values)
+
+
+def _plottable(view: View) -> tuple[Times, Times]:
+    """The times, or steps from the cutoff for years that matplotlib's calendar does not reach."""
+    every: Sequence[Times] = (view.past_times, view.times)
+    outside = any(t.dtype.kind == "M" and t.size and (t[0] < FIRST_DATE or t[-1] > LAST_DATE) for t in every)
+    if not outside:
+        return view.past_times, view.times
+    return np.arange(1 - view.past_times.size, 1), np.arange(1, view.times.size + 1)
+
+
+def _date_axis(axes: Axes, times: Times) -> None:
+    if times.dtype.kind != "M":
+        return
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    formatter = ConciseDateFormatter(locator, show_offset=True)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(formatter)

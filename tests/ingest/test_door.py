@@ -1,0 +1,310 @@
+"""The door: good frames of every make come through alike, each fault is named with series, row and remedy."""
+
+from __future__ import annotations
+
+import warnings
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from forecast import ConfigError, DataError, ForecastWarning, Schema
+from forecast.ingest.door import to_panel
+from tests.conftest import seasonal_frame
+
+NAN = float("nan")
+
+
+def daily(n: int = 6, **columns: object) -> pd.DataFrame:
+    base = {"unique_id": ["a"] * n, "ds": pd.date_range("2024-03-01", periods=n), "y": np.arange(n, dtype=float)}
+    return pd.DataFrame({**base, **columns})
+
+
+def same_panel(one, two) -> bool:
+    return (
+        one.ids.astype(str).tolist() == two.ids.astype(str).tolist()
+        and np.array_equal(one.values, two.values, equal_nan=True)
+        and np.array_equal(one.stamps(), two.stamps())
+    )
+
+
+GOOD_FORMS = {
+    "polars": lambda f: pl.from_pandas(f),
+    "lazy polars": lambda f: pl.from_pandas(f).lazy(),
+    "arrow table": lambda f: pa.Table.from_pandas(f),
+    "arrow-backed": lambda f: f.convert_dtypes(dtype_backend="pyarrow"),
+    "nullable dtypes": lambda f: f.convert_dtypes(),
+    "multi-index": lambda f: f.set_index(["unique_id", "ds"]),
+    "id in the index": lambda f: f.set_index("unique_id"),
+    "shuffled rows": lambda f: f.iloc[np.random.default_rng(0).permutation(len(f))].sort_values("unique_id", kind="stable"),
+    "descending time": lambda f: f[::-1].sort_values("unique_id", kind="stable"),
+    "useless row index": lambda f: f.set_index(np.zeros(len(f), dtype=int)),
+    "categorical ids with unused levels": lambda f: f.assign(
+        unique_id=pd.Categorical(f["unique_id"], categories=["unused", "s2", "s1", "s0"])
+    ),
+    "columns in another order": lambda f: f[["y", "ds", "unique_id"]],
+    "an extra column": lambda f: f.assign(colour="red"),
+    "seconds": lambda f: f.assign(ds=f["ds"].astype("datetime64[s]")),
+    "nanoseconds": lambda f: f.assign(ds=f["ds"].astype("datetime64[ns]")),
+    "periods": lambda f: f.assign(ds=f["ds"].dt.to_period("M")),
+}
+
+
+@pytest.mark.parametrize("form", GOOD_FORMS)
+def test_every_form_of_a_frame_gives_the_same_panel(form, frame):
+    assert same_panel(to_panel(GOOD_FORMS[form](frame)), to_panel(frame))
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
+def test_a_file_gives_the_same_panel_as_its_frame(ending, frame, tmp_path):
+    path = tmp_path / f"table.{ending}"
+    frame.to_parquet(path) if ending == "parquet" else frame.to_csv(path, index=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ForecastWarning)  # dates in a CSV are text
+        panel = to_panel(path)
+    np.testing.assert_allclose(panel.values, to_panel(frame).values)
+    assert panel.ids.tolist() == to_panel(frame).ids.tolist()
+
+
+def test_ids_in_a_csv_stay_as_they_are_written(tmp_path):
+    ids = ["NA", "001", "1e5", "null", "=cmd()", 'a,"b"']
+    frame = pd.concat([daily(3, unique_id=[name] * 3) for name in ids])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.warns(ForecastWarning, match="dates were text"):
+        assert to_panel(tmp_path / "t.csv").ids.tolist() == ids
+
+
+def test_columns_may_have_other_names():
+    frame = daily().rename(columns={"unique_id": "shop", "ds": "day", "y": "sold"})
+    panel = to_panel(frame, Schema("shop", "day", "sold"))
+    assert panel.values.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_frame_without_ids_is_one_series():
+    assert to_panel(daily().drop(columns="unique_id")).ids.tolist() == ["series"]
+
+
+def test_series_come_in_first_seen_order():
+    frame = pd.concat([daily(unique_id=["z"] * 6), daily(unique_id=["a"] * 6)])
+    assert to_panel(frame).ids.tolist() == ["z", "a"]
+
+
+def test_gaps_are_unknown_values_by_default():
+    panel = to_panel(daily().drop(index=[2, 3]))
+    np.testing.assert_array_equal(panel.values, [0, 1, NAN, NAN, 4, 5])
+
+
+@pytest.mark.parametrize(("missing", "expected"), [("ffill", [0, 1, 1, 3]), ("zero", [0, 1, 0, 3]), ("interpolate", [0, 1, 2, 3])])
+def test_gaps_are_filled_by_the_policy_named(missing, expected):
+    assert to_panel(daily(4).drop(index=2), Schema(missing=missing), "D").values.tolist() == expected
+
+
+def test_leading_unknown_values_are_trimmed_and_trailing_ones_kept():
+    panel = to_panel(daily(y=[NAN, NAN, 3.0, NAN, 5.0, NAN]))
+    np.testing.assert_array_equal(panel.values, [3, NAN, 5, NAN])
+    assert str(panel.stamps()[-1]).startswith("2024-03-06")
+
+
+@pytest.mark.parametrize(("how", "expected"), [("mean", 3.0), ("sum", 6.0), ("first", 1.0), ("last", 5.0)])
+def test_duplicates_are_merged_when_asked(how, expected):
+    frame = pd.concat([daily(4), daily(4, y=[5.0] * 4)], ignore_index=True)
+    assert to_panel(frame, Schema(duplicates=how)).values[1] == expected
+
+
+def test_large_integer_ids_stay_exact():
+    assert to_panel(daily(unique_id=[100100037] * 6)).ids.tolist() == [100100037]
+
+
+def test_integer_time_with_a_constant_step_works():
+    panel = to_panel(daily(ds=[0, 5, 10, 15, 20, 25]))
+    assert panel.timeline.freq == 5
+    assert panel.stamps().tolist() == [0, 5, 10, 15, 20, 25]
+
+
+def test_hourly_local_time_keeps_its_zone_across_the_clock_change():
+    stamps = pd.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin")
+    panel = to_panel(daily(60, unique_id=["a"] * 60, ds=stamps, y=range(60)))
+    assert panel.timeline.tz == "Europe/Berlin"
+    assert len(panel.values) == 60
+
+
+def test_daily_local_time_counts_calendar_days_across_the_clock_change():
+    stamps = pd.date_range("2024-03-28", periods=8, freq="D", tz="Europe/Berlin")
+    panel = to_panel(daily(8, ds=stamps))
+    assert panel.timeline.freq == "D"
+    assert len(panel.values) == 8
+
+
+CONVERTED = {
+    "ISO dates as text": {"ds": [f"2024-03-0{i}" for i in range(1, 7)]},
+    "a target of true and false": {"y": [True, False] * 3},
+    "decimals": {"y": [Decimal(i) for i in range(6)]},
+    "numbers held as objects": {"y": np.array([1, 2.5, 3, 4, 5, None], dtype=object)},
+}
+
+
+@pytest.mark.parametrize("case", CONVERTED)
+def test_a_conversion_is_made_with_a_warning(case):
+    with pytest.warns(ForecastWarning, match="read as"):
+        assert len(to_panel(daily(**CONVERTED[case])).values) == 6
+
+
+QUIET = {
+    "int8": daily(y=np.array([100, 120, 127, -128, 5, 6], dtype=np.int8)),
+    "nullable integers": daily(y=pd.array([1, 2, None, 4, 5, 6], dtype="Int64")),
+    "a constant": daily(y=[7.0] * 6),
+    "all zeros": daily(y=[0.0] * 6),
+    "1e-12": daily(y=np.arange(6) * 1e-12),
+    "1e39": daily(y=np.arange(1, 7) * 1e39),
+    "a read-only array": daily(y=np.broadcast_to(np.float64(3), 6)),
+    "unicode twins": pd.concat([daily(unique_id=["\u00e9"] * 6), daily(unique_id=["e\u0301"] * 6)]),
+    "sub-millisecond stamps": daily(ds=pd.date_range("2024-01-01", periods=6, freq="200us")),
+    "the year 1500": daily(ds=np.array([f"1500-01-0{i}" for i in range(1, 7)], dtype="datetime64[us]")),
+    "business days": daily(ds=pd.bdate_range("2024-03-01", periods=6)),
+}
+
+
+@pytest.mark.parametrize("case", QUIET)
+def test_an_odd_but_honest_frame_works_without_a_word(case):
+    assert np.isfinite(to_panel(QUIET[case]).values).any()
+
+
+# case -> (frame, column named, pieces of the message)
+BAD = {
+    "a repeated time": (daily(ds=["2024-03-01"] * 2 + [f"2024-03-0{i}" for i in range(2, 6)]), "ds", ["'a'", "0, 1", "duplicates="]),
+    "conflicting values": (pd.concat([daily(), daily(1, y=[9.0])], ignore_index=True), "ds", ["rows 0, 6", "2024-03-01"]),
+    "an irregular grid": (daily(4, ds=np.array(["2024-01-01", "2024-01-02", "2024-01-05T03", "2024-01-09"], dtype="datetime64[us]")), "ds", ["no regular frequency", "freq="]),
+    "no time at all": (daily().drop(columns="ds"), "ds", ["no such column", "time_col"]),
+    "a misspelt target": (daily().rename(columns={"y": "Y"}), "y", ["no such column", "target_col"]),
+    "two columns of one name": (pd.concat([daily(), daily()[["y"]]], axis=1), "y", ["2 columns"]),
+    "a missing id": (daily(unique_id=["a"] * 5 + [None]), "unique_id", ["row 5", "id is missing"]),
+    "a missing time": (daily(ds=[*pd.date_range("2024-01-01", periods=5), pd.NaT]), "ds", ["'a'", "row 5"]),
+    "dates of day and month": (daily(ds=[f"{i}/03/2024" for i in range(1, 7)]), "ds", ["not ISO", "format="]),
+    "half-readable dates": (daily(ds=["2024-03-01", "soon", "2024-03-03", "2024-03-04", "2024-03-05", "x"]), "ds", ["rows 1, 5", "'soon'"]),
+    "mixed time zones": (
+        daily(2, ds=np.array([pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-01-02", tz="Asia/Tokyo")], dtype=object)),
+        "ds", ["time zones", "utc=True"],
+    ),
+    "seconds since 1970 as floats": (daily(ds=np.arange(6) * 86400.0), "ds", ["float64", "unit='s'"]),
+    "infinity": (daily(y=[1, 2, np.inf, 4, 5, -np.inf]), "y", ["infinite", "'a'", "rows 2, 5"]),
+    "text with separators": (daily(y=["1,234"] * 6), "y", ["not numbers", "'1,234'", "row"]),
+    "complex numbers": (daily(y=np.arange(6) * 1j), "y", ["complex128"]),
+    "dates as target": (daily(y=pd.date_range("2024-01-01", periods=6)), "y", ["datetime64"]),
+    "categories as target": (daily(y=pd.Categorical(list("abcabc"))), "y", ["category"]),
+    "sparse numbers": (daily(y=pd.arrays.SparseArray(np.arange(6.0))), "y", ["Sparse"]),
+    "lists in cells": (daily(y=[[1]] * 6), "y", ["not numbers", "[1]"]),
+    "a series without any value": (pd.concat([daily(), daily(unique_id=["b"] * 6, y=[NAN] * 6)]), "y", ["no known value", "'b'"]),
+    "a stamp in the year 9999": (daily(ds=[*pd.date_range("2024-01-01", periods=5).astype("datetime64[us]"), np.datetime64("9999-12-31", "us")]), "ds", ["jump", "9999-12-31"]),
+    "no rows": (daily(0), "frame", ["no rows"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_fault_is_named_with_column_place_and_remedy(case):
+    frame, column, pieces = BAD[case]
+    before = frame.copy(deep=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ForecastWarning)
+        with pytest.raises(DataError) as caught:
+            to_panel(frame)
+    message = str(caught.value)
+    assert message.startswith(f"{column}: ")
+    assert all(piece in message for piece in pieces), message
+    assert caught.value.report[0].remedy
+    pd.testing.assert_frame_equal(frame, before)
+
+
+@pytest.mark.parametrize(
+    ("freq", "stamps", "hint"),
+    [
+        ("ME", pd.date_range("2024-01-01", periods=6, freq="MS"), "freq='MS'"),
+        ("W", pd.date_range("2024-01-01", periods=6, freq="W-MON"), "freq='W-MON'"),
+        ("h", pd.date_range("2024-01-01", periods=6, freq="D"), "24 steps"),
+        ("2D", pd.date_range("2024-01-01", periods=6, freq="D"), "freq='D'"),
+        ("MS", pd.date_range("2024-01-15", periods=6, freq="31D"), "off the grid"),
+    ],
+)
+def test_a_frequency_that_the_data_contradict_is_refused_with_the_right_one(freq, stamps, hint):
+    with pytest.raises(DataError, match="ds: ") as caught:
+        to_panel(daily(ds=stamps), freq=freq)
+    assert hint in str(caught.value)
+
+
+def test_every_fault_of_every_series_is_reported_at_once():
+    frames = [daily(unique_id=[f"s{i}"] * 6, y=[1, 2, 3, 4, 5, np.inf]) for i in range(12)]
+    with pytest.raises(DataError) as caught:
+        to_panel(pd.concat(frames, ignore_index=True))
+    assert len(caught.value.report) == 12
+    assert "12 faults" in str(caught.value)
+    assert "and 2 more: see the exception's .report" in str(caught.value)
+
+
+def test_bad_series_are_left_out_with_a_warning_when_asked():
+    frame = pd.concat([daily(), daily(unique_id=["b"] * 6, y=[np.inf] * 6)], ignore_index=True)
+    with pytest.warns(ForecastWarning, match="1 of 2 series left out.*'b'"):
+        assert to_panel(frame, Schema(on_bad_series="skip")).ids.tolist() == ["a"]
+
+
+def test_nothing_is_left_out_when_every_series_is_bad():
+    with pytest.raises(DataError, match="infinite"):
+        to_panel(daily(y=[np.inf] * 6), Schema(on_bad_series="skip"))
+
+
+def test_the_strict_policy_names_gaps_and_unknown_values():
+    with pytest.raises(DataError, match="rows are missing before 2024-03-04"):
+        to_panel(daily().drop(index=2), Schema(missing="raise"))
+    with pytest.raises(DataError, match="missing values"):
+        to_panel(daily(y=[1, NAN, 3, 4, 5, 6]), Schema(missing="raise"))
+
+
+def test_a_hostile_id_cannot_break_out_of_its_message():
+    name = "x\nERROR root: all gone\x1b[2J" + "A" * 500
+    with pytest.raises(DataError) as caught:
+        to_panel(daily(unique_id=[name] * 6, y=[np.inf] * 6))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "\x1b" not in message
+    assert len(message) < 400
+
+
+@pytest.mark.parametrize("thing", [3, None, {"a": 1}, object()])
+def test_what_is_no_frame_is_refused_by_its_type(thing):
+    with pytest.raises(ConfigError, match=type(thing).__name__):
+        to_panel(thing)
+
+
+def test_a_truncated_parquet_file_is_named_with_its_size(frame, tmp_path):
+    path = tmp_path / "cut.parquet"
+    frame.to_parquet(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"cut.parquet.*bytes"):
+        to_panel(path)
+
+
+def test_a_missing_file_and_an_unknown_ending_are_named(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        to_panel(tmp_path / "no.csv")
+    (tmp_path / "a.xlsx").write_bytes(b"PK")
+    with pytest.raises(ConfigError, match="parquet"):
+        to_panel(tmp_path / "a.xlsx")
+
+
+def test_roles_and_policies_are_checked():
+    with pytest.raises(ConfigError, match="three different"):
+        Schema(id_col="y")
+    with pytest.raises(ConfigError, match="missing='guess'"):
+        Schema(missing="guess")
+
+
+def test_the_frame_given_is_unchanged(frame):
+    before = frame.copy(deep=True)
+    to_panel(frame)
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_very_unequal_lengths_work():
+    frame = pd.concat([seasonal_frame(1, 3), seasonal_frame(1, 3000, freq="D").assign(unique_id="long", ds=pd.date_range("1800-01-01", periods=3000, freq="MS"))])
+    assert to_panel(frame).lengths.tolist() == [3, 3000]

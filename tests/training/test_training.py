@@ -1,0 +1,228 @@
+"""Training: losses, schedule, budgets, determinism, resuming, divergence."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import replace
+from io import StringIO
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forecast import ConfigError, DataError, Forecaster, Training, TrainingError
+from forecast.ingest.door import to_panel
+from forecast.models import LSTM, SegRNN
+from forecast.training import keeper as keeper_module
+from forecast.training.losses import cell_loss, pinball, weighted_mean
+from forecast.training.module import Budget, Chunks, learning_rate_share
+from forecast.training.neural import Neural
+from forecast.training.source import build_source
+from forecast.model import Task
+from tests.conftest import seasonal_frame
+
+TINY = SegRNN(input_size=12, segment=4, hidden_size=8, dropout=0.1)
+
+
+def weights_of(forecaster: Forecaster) -> list[torch.Tensor]:
+    (fitted,) = forecaster._fitted.values()
+    return list(fitted.net.state_dict().values())
+
+
+def same(one: Forecaster, two: Forecaster) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(weights_of(one), weights_of(two), strict=True))
+
+
+def test_losses_equal_hand_arithmetic():
+    output, target = torch.tensor([[[4.0], [6.0]]]), torch.tensor([[5.0, 4.0]])
+    assert cell_loss("mae")(output, target).tolist() == [[1.0, 2.0]]
+    assert cell_loss("mse")(output, target).tolist() == [[1.0, 4.0]]
+    assert cell_loss("huber")(output, target).tolist() == [[0.5, 1.5]]
+
+
+def test_the_pinball_loss_of_the_median_alone_is_the_absolute_error():
+    output, target = torch.randn(3, 4, 1), torch.randn(3, 4)
+    torch.testing.assert_close(pinball((0.5,))(output, target), cell_loss("mae")(output, target))
+
+
+def test_the_pinball_loss_equals_hand_arithmetic():
+    output, target = torch.tensor([[[4.0, 6.0]]]), torch.tensor([[5.0]])
+    # q=.1: error +1 -> .1; q=.9: error -1 -> .1; twice their mean
+    assert pinball((0.1, 0.9))(output, target).item() == pytest.approx(0.2)
+
+
+def test_cells_of_weight_zero_do_not_count():
+    errors = torch.tensor([[1.0, 100.0], [3.0, 5.0]])
+    assert weighted_mean(errors, torch.tensor([[1.0, 0.0], [1.0, 1.0]])).item() == 3.0
+    assert weighted_mean(errors, torch.zeros(2, 1)).item() == 0.0
+
+
+@given(st.floats(0, 1), st.floats(0, 0.9))
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero(progress, warmup):
+    assert 0 <= learning_rate_share(progress, warmup) <= 1 + 1e-9
+    assert learning_rate_share(warmup, warmup) == pytest.approx(1.0)
+    assert learning_rate_share(1.0, warmup) == pytest.approx(0.0)
+
+
+@given(st.integers(1, 500), st.integers(1, 30))
+def test_chunks_count_every_step_once_and_stop_for_each_validation(steps, validations):
+    chunks, seen, passes = Chunks(Budget(steps, None), validations), [], 0
+    while chunks.next < steps:
+        for chunk in chunks:
+            seen += list(chunk)
+        passes += 1
+        assert passes <= validations
+    assert seen == list(range(steps))
+
+
+def test_two_fits_with_one_seed_are_bit_equal_and_another_seed_differs(frame, quick):
+    one, two, other = (Forecaster(TINY, h=3, training=quick, seed=s, progress=False).fit(frame) for s in (1, 1, 2))
+    assert same(one, two)
+    assert not same(one, other)
+
+
+def test_training_leaves_the_global_random_state_alone(frame, quick):
+    torch.manual_seed(5)
+    expected = torch.randn(3)
+    torch.manual_seed(5)
+    Forecaster(TINY, h=3, training=quick, progress=False).fit(frame)
+    assert torch.equal(torch.randn(3), expected)
+
+
+def test_a_time_budget_ends_training(frame):
+    training = Training(max_time=0.3, batch_size=8, patience=None)
+    fitted = Forecaster(TINY, h=3, training=training, progress=False).fit(frame)._fitted["segrnn"]
+    assert fitted.history["steps"] >= 1
+    assert fitted.history["seconds"] < 5
+
+
+def test_the_best_validation_weights_are_kept(frame):
+    training = Training(max_steps=60, learning_rate=0.05, batch_size=16, validations=10, patience=None)
+    fitted = Forecaster(TINY, h=3, training=training, progress=False).fit(frame)._fitted["segrnn"]
+    losses = {point["step"]: point["validation_loss"] for point in fitted.history["curves"]}
+    assert losses[fitted.history["best_step"]] == min(losses.values())
+
+
+def test_patience_stops_training_early(frame):
+    training = Training(max_steps=4000, learning_rate=0.2, batch_size=8, validations=400, patience=3)
+    fitted = Forecaster(TINY, h=3, training=training, progress=False).fit(frame)._fitted["segrnn"]
+    assert fitted.history["steps"] < 4000
+
+
+def test_the_loss_falls_on_a_learnable_toy():
+    frame = seasonal_frame(4, 80)
+    training = Training(max_steps=200, learning_rate=1e-2, batch_size=32, validations=10, patience=None)
+    arch = LSTM(input_size=12, hidden_size=16, seasonal_skip=False)
+    fitted = Forecaster(arch, h=4, training=training, progress=False).fit(frame)._fitted["lstm"]
+    curve = [point["train_loss"] for point in fitted.history["curves"]]
+    assert curve[-1] < 0.6 * curve[0]
+
+
+def test_an_interrupted_training_resumes_bit_for_bit(frame, tmp_path, monkeypatch):
+    whole = Training(max_steps=24, batch_size=8, validations=6, patience=None)
+    expected = Forecaster(TINY, h=3, training=whole, progress=False).fit(frame)
+
+    class Killed(RuntimeError):
+        pass
+
+    save = keeper_module.Keeper._save
+
+    def save_then_die(self, trainer, module):
+        save(self, trainer, module)
+        if module.done >= 12:
+            raise Killed
+
+    resumable = replace(whole, checkpoint_dir=tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper_module.Keeper, "_save", save_then_die)
+        with pytest.raises(Killed):
+            Forecaster(TINY, h=3, training=resumable, progress=False).fit(frame)
+    assert (tmp_path / "training.safetensors").is_file()
+    resumed = Forecaster(TINY, h=3, training=resumable, progress=False).fit(frame)
+    assert same(resumed, expected)
+    assert resumed._fitted["segrnn"].history["steps"] == 24
+
+
+def test_another_job_does_not_resume_from_a_checkpoint_that_is_not_its_own(frame, tmp_path):
+    training = Training(max_steps=4, batch_size=8, validations=2, checkpoint_dir=tmp_path)
+    Forecaster(TINY, h=3, training=training, seed=1, progress=False).fit(frame)
+    other = Forecaster(TINY, h=3, training=training, seed=2, progress=False).fit(frame)
+    fresh = Forecaster(TINY, h=3, training=replace(training, checkpoint_dir=None), seed=2, progress=False).fit(frame)
+    assert same(other, fresh)
+
+
+def test_the_csv_log_has_a_line_for_each_validation(frame, tmp_path):
+    training = Training(max_steps=8, batch_size=8, validations=4, patience=None, log_dir=tmp_path)
+    Forecaster(TINY, h=3, training=training, progress=False).fit(frame)
+    rows = list(csv.DictReader(StringIO((tmp_path / "metrics.csv").read_text())))
+    assert [int(row["step"]) for row in rows] == [2, 4, 6, 8]
+    assert all(math.isfinite(float(row["gradient_norm"])) for row in rows)
+
+
+def test_a_huge_learning_rate_stays_finite_thanks_to_clipping(frame):
+    training = Training(max_steps=30, learning_rate=0.1, batch_size=8, validations=3, patience=None)
+    out = Forecaster(TINY, h=3, training=training, progress=False).fit(frame).predict()
+    assert np.isfinite(out["segrnn"]).all()
+
+
+def test_a_non_finite_gradient_stops_training_with_the_step_and_a_remedy(frame, quick, monkeypatch):
+    from forecast.training import module
+
+    monkeypatch.setattr(module, "weighted_mean", lambda errors, weight: (errors * float("nan")).sum())
+    with pytest.raises(TrainingError, match="step 0.*learning_rate"):
+        Forecaster(TINY, h=3, training=quick, progress=False).fit(frame)
+
+
+def test_settings_out_of_range_are_all_named():
+    with pytest.raises(ConfigError, match=r"batch_size=0.*learning_rate=-1.*loss='l7'"):
+        Training(batch_size=0, learning_rate=-1, loss="l7")
+
+
+def test_validation_windows_lie_wholly_in_the_held_out_tail(frame):
+    panel = to_panel(frame)
+    source = build_source(panel, 12, 3, 12, val_size=5)
+    for number in range(len(source.validation)):
+        series = source.validation_series[number]
+        first_target = int(source.validation[number]) + 12 - source.store.offsets[series]
+        assert source.store.lengths[series] - 5 <= first_target <= source.store.lengths[series] - 3
+
+
+def test_poisoned_held_out_rows_change_neither_scaling_nor_training_windows(frame):
+    panel = to_panel(frame)
+    poisoned = replace(panel, values=panel.values.copy())
+    ends = np.concatenate([np.arange(b - 5, b) for b in panel.offsets[1:]])
+    poisoned.values[ends] = 1e9
+    one, two = (build_source(p, 12, 3, 12, val_size=5) for p in (panel, poisoned))
+    assert one.affine.center.tolist() == two.affine.center.tolist()
+    assert one.affine.spread.tolist() == two.affine.spread.tolist()
+    assert one.windows.total == two.windows.total
+
+
+def test_series_too_short_to_train_are_refused_with_what_is_needed():
+    with pytest.raises(DataError, match=r"h=20 needs at least .* rows, the longest \('s0'\) has 15"):
+        Forecaster(TINY, h=20, max_steps=1, progress=False).fit(seasonal_frame(2, 15))
+
+
+def test_short_series_train_beside_long_ones(quick):
+    long, short = seasonal_frame(1, 60), seasonal_frame(1, 5).assign(unique_id="short")
+    out = Forecaster(TINY, h=3, training=quick, progress=False).fit(pd.concat([long, short])).predict()
+    assert np.isfinite(out["segrnn"]).all()
+    assert len(out) == 6
+
+
+def test_input_size_follows_from_horizon_season_and_lengths(frame, quick):
+    fitted = Neural(SegRNN(hidden_size=4), quick).fit(to_panel(frame), Task(3, 12, progress=False))
+    assert fitted.facts.input_size == 28  # three seasons of twelve, held back by series of sixty rows
+    assert fitted.facts.seasons == (12,)
+
+
+def test_bfloat16_training_comes_close_to_float32(frame):
+    training = Training(max_steps=30, batch_size=32, validations=3, patience=None)
+    plain = Forecaster(TINY, h=3, training=training, progress=False).fit(frame)
+    half = Forecaster(TINY, h=3, training=replace(training, precision="bf16"), progress=False).fit(frame)
+    a, b = (f._fitted["segrnn"].history["curves"][-1]["train_loss"] for f in (plain, half))
+    assert b == pytest.approx(a, rel=0.1)
