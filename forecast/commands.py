@@ -236,4 +236,3 @@ def _run_facts(data: Data, config: Config, result: Backtest) -> dict[str, Any]:
         "configuration": dict(config),
         "versions": versions(),
     }
-

@@ -42,7 +42,8 @@ class Conformal:
                 raise ConfigError(f"quantile {prob} lies beyond what calibration can tell; use 0.0005 to 0.9995.")
             half = np.array([np.interp(coverage, COVERAGES, row) for row in self.table[:steps]])
             offsets[:, j] = half if prob >= 0.5 else -half
-        return point[..., None] + spread[:, None, None] * offsets[None]
+        result: Float = point[..., None] + spread[:, None, None] * offsets[None]
+        return result
 
 
 def calibrate(residuals: Float) -> Conformal:
@@ -85,7 +86,7 @@ def _half_widths(ordered: Float) -> Float:
     if n == 0:
         return np.asarray(ndtri(0.5 + COVERAGES / 2.0) * 1.2533, dtype=np.float64)  # a normal with mean |e| = 1
     rank = np.ceil((n + 1) * COVERAGES).astype(int)
-    widths = ordered[np.clip(rank - 1, 0, n - 1)].copy()
+    widths: Float = ordered[np.clip(rank - 1, 0, n - 1)].copy()
     widths[rank == 0] = 0.0
     beyond = rank > n
     if beyond.any():

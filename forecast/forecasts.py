@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -50,8 +49,8 @@ def wanted(level: Sequence[float] | float | None = None, quantiles: Sequence[flo
 def _numbers(name: str, values: Sequence[float] | float | None, top: float) -> tuple[float, ...]:
     if values is None:
         return ()
-    items: list[Any] = [values] if isinstance(values, (Real, str)) else list(values)
-    bad = [v for v in items if isinstance(v, bool) or not isinstance(v, Real) or not 0 < v < top]
+    items: list[Any] = [values] if isinstance(values, (int, float, str)) else list(values)
+    bad = [v for v in items if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v < top]
     if bad:
         raise ConfigError(f"{name}={bad!r}: numbers strictly between 0 and {top:g} are needed.")
     return tuple(sorted({float(v) for v in items}))

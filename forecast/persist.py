@@ -68,7 +68,7 @@ def to_artifact(saved: Saved) -> Artifact:
         "data": {"series": len(panel), "rows": len(panel.values), "id_dtype": str(panel.ids.dtype)},
         "versions": versions(),
     }
-    history = {
+    history: dict[str, Array] = {
         "values": panel.values,
         "offsets": panel.offsets,
         "first": panel.first,
@@ -163,13 +163,17 @@ def _restore_neural(spec: Any, entry: Mapping[str, Any], arrays: Mapping[str, Ar
     from forecast.training.neural import FittedNeural, Neural
     from forecast.training.settings import Training
 
-    facts = Facts(**{key: tuple(v) if isinstance(v, list) else v for key, v in entry["facts"].items()})
-    sizes = [v for v in (*asdict(spec).values(), *asdict(facts).values()) if isinstance(v, int)]
-    if any(size > LARGEST_SIZE for size in sizes):
-        raise ArtifactError(f"{entry['name']}: a size of {max(sizes)} is beyond reason; the model is not built.")
+    sizes: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["facts"].items()}
+    facts = Facts(**sizes)
+    numbers = [v for v in (*asdict(spec).values(), *asdict(facts).values()) if isinstance(v, int)]
+    if any(number > LARGEST_SIZE for number in numbers):
+        raise ArtifactError(f"{entry['name']}: a size of {max(numbers)} is beyond reason; the model is not built.")
     state = {k.removeprefix("net."): torch.from_numpy(v.copy()) for k, v in arrays.items() if k.startswith("net.")}
-    with torch.device("meta"):
-        shapes = {name: tuple(value.shape) for name, value in spec.build(facts).state_dict().items()}
+    try:
+        with torch.device("meta"):
+            shapes = {name: tuple(value.shape) for name, value in spec.build(facts).state_dict().items()}
+    except (RuntimeError, ValueError, ZeroDivisionError) as error:
+        raise ArtifactError(f"{entry['name']}: no {entry['class']} has such sizes; the model is not built.") from error
     if shapes != {name: tuple(value.shape) for name, value in state.items()}:
         raise ArtifactError(f"{entry['name']}: the weights do not have the shapes of {entry['class']}.")
     broken = [name for name, value in state.items() if not torch.isfinite(value).all()]

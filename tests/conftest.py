@@ -11,7 +11,10 @@ from hypothesis import HealthCheck, settings
 from forecast import Training
 
 settings.register_profile(
-    "ci", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    "ci",
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.register_profile("nightly", settings.get_profile("ci"), max_examples=2000)
 settings.load_profile("ci")
@@ -23,7 +26,9 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def seasonal_frame(series: int = 3, length: int = 60, season: int = 12, seed: int = 0, freq: str = "MS") -> pd.DataFrame:
+def seasonal_frame(
+    series: int = 3, length: int = 60, season: int = 12, seed: int = 0, freq: str = "MS"
+) -> pd.DataFrame:
     """Long frame of noisy seasonal series with trends, levels far apart and lengths that differ."""
     rng = np.random.default_rng(seed)
     frames = []

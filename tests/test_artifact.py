@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecast import ArtifactError, Forecaster
+from forecast import ArtifactError, Forecaster, atomic
 from forecast import artifact as artifacts
-from forecast import atomic
 from forecast.models import LSTM, SegRNN
 
 
@@ -64,9 +63,9 @@ def test_a_new_model_replaces_the_old_one_and_leaves_no_litter(saved, copy, fram
 @pytest.mark.parametrize("failing", [1, 2, 3])
 def test_a_crash_at_any_write_leaves_the_old_model_whole(copy, frame, quick, monkeypatch, failing):
     before = Forecaster.load(copy).predict()
-    new = Forecaster(
-        LSTM(input_size=12, hidden_size=4), h=3, training=quick, progress=False, seed=9
-    ).fit(frame.iloc[:-1])
+    new = Forecaster(LSTM(input_size=12, hidden_size=4), h=3, training=quick, progress=False, seed=9).fit(
+        frame.iloc[:-1]
+    )
     calls = 0
     replace = atomic.os.replace
 
@@ -141,7 +140,9 @@ def test_a_pickle_in_place_of_the_weights_is_refused_unopened(copy, tmp_path):
     assert not canary.exists()
 
 
-@pytest.mark.parametrize("target", ["os.system", "system", "subprocess.Popen", "builtins.eval", "__import__", "Neural", ""])
+@pytest.mark.parametrize(
+    "target", ["os.system", "system", "subprocess.Popen", "builtins.eval", "__import__", "Neural", ""]
+)
 def test_a_foreign_class_is_never_built(copy, target):
     edit(copy, lambda m: m["facts"]["models"][0].update({"class": target, "_target_": "os.system"}))
     with pytest.raises(ArtifactError):
@@ -150,7 +151,16 @@ def test_a_foreign_class_is_never_built(copy, target):
 
 @pytest.mark.parametrize(
     "name",
-    ["../secret.safetensors", "/etc/passwd", "a/b.safetensors", "model.safetensors", "..", "model-0000000000000000.safetensors\0", 3, None],
+    [
+        "../secret.safetensors",
+        "/etc/passwd",
+        "a/b.safetensors",
+        "model.safetensors",
+        "..",
+        "model-0000000000000000.safetensors\0",
+        3,
+        None,
+    ],
 )
 def test_a_file_name_that_leads_elsewhere_is_refused(copy, name):
     edit(copy, lambda m: m["files"]["model"].update(name=name))
@@ -177,7 +187,10 @@ def test_a_header_that_claims_ten_gigabytes_is_refused(copy):
         Forecaster.load(copy)
 
 
-@pytest.mark.parametrize(("key", "value"), [("hidden_size", 10**9), ("hidden_size", 9), ("hidden_size", "8"), ("hidden_size", -1), ("unheard_of", 1)])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("hidden_size", 10**9), ("hidden_size", 9), ("hidden_size", "8"), ("hidden_size", -1), ("unheard_of", 1)],
+)
 def test_hyper_parameters_that_do_not_fit_the_weights_are_refused(copy, key, value):
     edit(copy, lambda m: m["facts"]["models"][0]["hyper_parameters"].update({key: value}))
     with pytest.raises(ArtifactError):

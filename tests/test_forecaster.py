@@ -42,7 +42,13 @@ def test_series_keep_first_seen_order_and_their_dtype(quick):
 
 
 def test_several_models_give_one_column_each(frame, quick):
-    models = ["segrnn", "seasonal_naive", LSTM(input_size=12, hidden_size=4), GRU(input_size=12, hidden_size=4), LSTM(input_size=9)]
+    models = [
+        "segrnn",
+        "seasonal_naive",
+        LSTM(input_size=12, hidden_size=4),
+        GRU(input_size=12, hidden_size=4),
+        LSTM(input_size=9),
+    ]
     out = Forecaster(models, h=2, training=quick, progress=False).fit(frame).predict()
     assert list(out.columns[2:]) == ["segrnn", "seasonal_naive", "lstm", "gru", "lstm2"]
 

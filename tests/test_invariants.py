@@ -128,7 +128,9 @@ def test_level_and_unit_pass_through_to_the_forecast(name, fitted):
 @pytest.mark.parametrize("name", NETS)
 def test_unknown_leading_rows_change_nothing(name, fitted):
     frame = seasonal_frame(1, 30)
-    earlier = pd.DataFrame({"unique_id": "s0", "ds": pd.date_range(end="2014-12-01", periods=9, freq="MS"), "y": np.nan})
+    earlier = pd.DataFrame(
+        {"unique_id": "s0", "ds": pd.date_range(end="2014-12-01", periods=9, freq="MS"), "y": np.nan}
+    )
     one = fitted[name].predict(frame)[name]
     np.testing.assert_array_equal(fitted[name].predict(pd.concat([earlier, frame]))[name], one)
 
@@ -149,7 +151,11 @@ values = st.lists(st.floats(-1e6, 1e6).map(lambda v: round(v, 3)), min_size=1, m
 
 
 @settings(max_examples=25)
-@given(y=values, decade=st.sampled_from([1e-30, 1e-9, 1.0, 1e9, 1e24]), kind=st.sampled_from(["raw", "constant", "zero", "spike"]))
+@given(
+    y=values,
+    decade=st.sampled_from([1e-30, 1e-9, 1.0, 1e9, 1e24]),
+    kind=st.sampled_from(["raw", "constant", "zero", "spike"]),
+)
 @pytest.mark.parametrize("name", ["segrnn", "seq2seq", *CHEAP])
 def test_any_finite_history_gives_finite_ordered_forecasts(name, y, decade, kind, fitted):
     data = np.array(y) * decade

@@ -39,13 +39,15 @@ def test_a_net_trains_saves_loads_and_forecasts_the_same(name, tmp_path):
 
 @pytest.mark.parametrize("name", NETS)
 def test_a_net_overfits_four_windows(name):
-    frame = seasonal_frame(2, 17)
-    training = Training(max_steps=400, learning_rate=2e-2, batch_size=8, weight_decay=0.0, validations=2, patience=None)
+    frame = seasonal_frame(1, 18)
+    training = Training(
+        max_steps=400, learning_rate=1e-2, batch_size=8, weight_decay=0.0, validations=20, patience=None
+    )
     model = replace(model_of(name), input_size=12, hidden_size=24, seasonal_skip=False)
     fitted = Forecaster({name: model}, h=3, training=training, progress=False).fit(frame, val_size=0)._fitted[name]
     curve = fitted.history["curves"]
-    assert fitted.history["windows"] <= 25
-    assert curve[-1]["train_loss"] < 0.25 * curve[0]["train_loss"]
+    assert fitted.history["windows"] == 4
+    assert curve[-1]["train_loss"] < 0.1 * curve[0]["train_loss"]
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -64,7 +66,7 @@ def test_classes_are_found_by_name_and_listed():
 
 
 def test_every_unknown_key_is_named_at_once():
-    with pytest.raises(ConfigError, match=r"'hiden_size' Did you mean 'hidden_size'\?, 'foo'"):
+    with pytest.raises(ConfigError, match=r"'hiden_size' Did you mean 'hidden_size'.*, 'foo'"):
         create("lstm", hiden_size=3, foo=1)
 
 

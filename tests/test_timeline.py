@@ -84,7 +84,9 @@ def test_old_aliases_are_translated(old, new):
     assert fit_timeline(old, stamps) == fit_timeline(new, stamps)
 
 
-@pytest.mark.parametrize("freq", ["nonsense!", "SMS", "W-NOON", "QS-FOO", "D-SUN", "MS-JAN", "0D", 0, -1, 1.5, True, None])
+@pytest.mark.parametrize(
+    "freq", ["nonsense!", "SMS", "W-NOON", "QS-FOO", "D-SUN", "MS-JAN", "0D", 0, -1, 1.5, True, None]
+)
 def test_an_unknown_frequency_is_refused_with_its_name(freq):
     with pytest.raises(ConfigError, match="freq"):
         fit_timeline(freq, grid("D", 1))
@@ -114,7 +116,18 @@ def test_a_horizon_past_the_year_9999_is_refused():
 
 @pytest.mark.parametrize(
     ("freq", "season"),
-    [("h", 24), ("30min", 48), ("15min", 96), ("min", 60), ("D", 7), ("W-SUN", 52), ("MS", 12), ("QS", 4), ("YS", 1), ("B", 5)],
+    [
+        ("h", 24),
+        ("30min", 48),
+        ("15min", 96),
+        ("min", 60),
+        ("D", 7),
+        ("W-SUN", 52),
+        ("MS", 12),
+        ("QS", 4),
+        ("YS", 1),
+        ("B", 5),
+    ],
 )
 def test_the_usual_season_follows_from_the_frequency(freq, season):
     assert fit_timeline(freq, grid(freq, 1)).season_length == season

@@ -13,7 +13,6 @@ import pandas as pd
 
 from forecast.errors import Fault, printable, some
 from forecast.schema import Schema
-from forecast.timeline import Stamps
 
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
@@ -46,9 +45,7 @@ def find_columns(frame: pd.DataFrame, schema: Schema, roles: tuple[str, ...]) ->
             near = get_close_matches(name, [str(n) for n in names], n=1, cutoff=0.6)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             role = {schema.id_col: "id_col", schema.time_col: "time_col", schema.target_col: "target_col"}[name]
-            faults.append(
-                Fault(name, f"no such column among {some(names, 8)}", f"{hint}Rename it or pass {role}='…'.")
-            )
+            faults.append(Fault(name, f"no such column among {some(names, 8)}", f"{hint}Rename it or pass {role}='…'."))
     return faults
 
 
@@ -61,7 +58,7 @@ def id_column(frame: pd.DataFrame, name: str) -> tuple[Int, pd.Index, tuple[Faul
         column = column.astype(column.cat.categories.dtype)
     codes, ids = pd.factorize(column, sort=False)
     codes = np.asarray(codes, dtype=np.int64)
-    faults = ()
+    faults: tuple[Fault, ...] = ()
     if (codes < 0).any():
         rows = rows_where(codes < 0)
         faults = (Fault(name, "the id is missing", "Give these rows an id or drop them.", None, rows),)

@@ -104,4 +104,3 @@ def _to_wall(stamps: Stamps, tz: str) -> Stamps:
 
     local = pd.DatetimeIndex(stamps).tz_localize("UTC").tz_convert(tz).tz_localize(None)
     return local.to_numpy().astype("datetime64[us]")
-

@@ -93,7 +93,9 @@ def _steps_seen(rows: Rows) -> str:
     steps = (rows.stamps[1:] - rows.stamps[:-1])[rows.same]
     values, counts = np.unique(steps, return_counts=True)
     order = np.argsort(-counts)[:3]
-    seen = ", ".join(f"{pd.Timedelta(values[i]) if steps.dtype.kind == 'm' else values[i]} × {counts[i]}" for i in order)
+    seen = ", ".join(
+        f"{pd.Timedelta(values[i]) if steps.dtype.kind == 'm' else values[i]} × {counts[i]}" for i in order
+    )
     return f"commonest steps: {seen}"
 
 
@@ -159,4 +161,3 @@ def with_series(faults: tuple[Fault, ...], codes: Int, ids: pd.Index) -> list[Fa
             name = ids[code] if code >= 0 else None
             split.append(Fault(fault.column, fault.problem, fault.remedy, name, own))
     return split
-

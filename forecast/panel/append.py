@@ -25,7 +25,7 @@ def append(history: Panel, new: Panel) -> Panel:
             "Give rows after the history only, or fit again on corrected data.",
             new.ids[i],
         )
-        for i in np.flatnonzero(known)
+        for i in np.flatnonzero(known).tolist()
         if new.first[i] <= history.last[place[i]]
     ]
     if faults:

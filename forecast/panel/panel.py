@@ -23,7 +23,8 @@ def ranges(starts: Int, lengths: Int) -> Int:
     """
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if ends.size else 0
-    return np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+    rows: Int = np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+    return rows
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,7 @@ class Panel:
         lengths = self.lengths[chosen]
         rows = ranges(self.offsets[chosen], lengths)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return replace(
-            self, ids=self.ids[chosen], values=self.values[rows], offsets=offsets, first=self.first[chosen]
-        )
+        return replace(self, ids=self.ids[chosen], values=self.values[rows], offsets=offsets, first=self.first[chosen])
 
     def each(self) -> list[Float]:
         """One view of ``values`` per series."""

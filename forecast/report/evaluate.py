@@ -208,8 +208,8 @@ def _scaled(folds: Folds, scored: Bool) -> tuple[Callable[[Float, Float], Float]
     defined = ~np.isnan(folds.scales.absolute)
 
     def scaled(points: Float, scale: Float) -> Float:
-        per_point: Float = np.repeat(np.where(defined, 1 / scale, 0.0), folds.lengths)
-        return points * per_point
+        per_point: Float = np.repeat(np.where(defined, scale, np.inf), folds.lengths)
+        return points / per_point
 
     return scaled, scored & np.repeat(defined, folds.lengths)
 

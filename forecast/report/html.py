@@ -200,7 +200,7 @@ def _svg(figure: Figure, key: str, title: str) -> Any:
 
 def _card(card: ModelCard) -> dict[str, Any]:
     layers = [
-        {**{"layer": "", "kind": "", "shape": "", "parameters": ABSENT}, **layer}
+        {"layer": "", "kind": "", "shape": "", "parameters": ABSENT, **layer}
         for layer in card.describe.get("layers") or ()
     ]
     for layer in layers:

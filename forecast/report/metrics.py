@@ -29,13 +29,16 @@ ROUNDING = 8 * float(np.finfo(np.float64).eps)
 def symmetric_errors(y: Float, forecast: Float) -> Float:
     """``200 |y - f| / (|y| + |f|)``: 0 to 200 as in the M4 competition; 0 where both are zero."""
     size = np.abs(y) + np.abs(forecast)
-    return 200 * np.abs(forecast - y) / np.where(size > 0, size, 1.0)
+    return 200 * (np.abs(forecast - y) / np.where(size > 0, size, 1.0))
 
 
 def percentage_errors(y: Float, forecast: Float) -> Float:
-    """``100 |y - f| / |y|``: percent of the actual; 0 where the actual is zero (callers leave those out)."""
-    size = np.abs(y)
-    return np.where(size > 0, 100 * np.abs(forecast - y) / np.where(size > 0, size, 1.0), 0.0)
+    """``100 |y - f| / |y|``: percent of the actual; 0 where the actual is zero (callers leave those out).
+
+    An actual smaller than the machine epsilon counts as that, as in sklearn.
+    """
+    size = np.maximum(np.abs(y), np.finfo(np.float64).eps)
+    return np.where(y == 0, 0.0, 100 * (np.abs(forecast - y) / size))
 
 
 def pinball_errors(y: Float, forecast: Float, q: float) -> Float:

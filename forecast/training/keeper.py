@@ -100,7 +100,7 @@ class Keeper(pl.Callback):
         os.makedirs(self.folder, exist_ok=True)
         write_bytes(self.folder / FILE, data)
 
-    def restore(self, module: ForecastModule) -> dict[str, Any] | None:
+    def restore(self, module: ForecastModule) -> dict[int, Any] | None:
         """Put an interrupted training of the same job back; gives the optimiser state, or None for a fresh start."""
         if self.folder is None or not (self.folder / FILE).is_file():
             return None
@@ -117,7 +117,7 @@ class Keeper(pl.Callback):
         for point in self.curves:
             if self._is_better(point):
                 self.best_point = point
-        slots: dict[int, dict[str, Tensor]] = {}
+        slots: dict[int, Any] = {}
         for name, value in _under(tensors, "optimizer.").items():
             number, slot = name.split(".", 1)
             slots.setdefault(int(number), {})[slot] = value
@@ -137,7 +137,7 @@ def _ours(module: pl.LightningModule) -> ForecastModule:
 class ResumeOptimizer(pl.Callback):
     """Puts restored optimiser slots in place once Lightning has built the optimiser."""
 
-    def __init__(self, slots: dict[str, Any]) -> None:
+    def __init__(self, slots: dict[int, Any]) -> None:
         self.slots = slots
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -152,7 +152,7 @@ class ForecastModule(pl.LightningModule):
         batch = self.source.batch(self.settings.batch_size, self.seed, step, progress)
         loss = self._batch_loss(batch)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         limit = self.settings.gradient_clip
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), math.inf if limit is None else limit, foreach=True)
         if norm.device.type == "cpu" and not math.isfinite(norm.item()):

@@ -18,14 +18,14 @@ from forecast.nets.facts import Architecture, Facts
 from forecast.nets.heads import point_index
 from forecast.nets.scaling import scale_window
 from forecast.nets.summary import layer_table, parameter_count
-from forecast.panel.fill import fill_unknown
+from forecast.panel.fill import fill_unknown, previous_known
 from forecast.panel.panel import Panel
 from forecast.training.runtime import keep_freed_memory
 from forecast.training.settings import Training
 from forecast.training.source import Source, build_source
 from forecast.windows.gather import Batch, gather
 from forecast.windows.sampler import last_windows
-from forecast.windows.store import build_store, fit_affine, has_unknown
+from forecast.windows.store import Affine, build_store, fit_affine, has_unknown
 
 Float = npt.NDArray[np.float64]
 
@@ -134,7 +134,7 @@ class FittedNeural:
         tail = panel.tail(size)
         if self.facts.channels == 1 and has_unknown(tail):
             tail = fill_unknown(tail, "interpolate")
-        affine = fit_affine(tail)
+        affine = anchored(fit_affine(tail), tail, panel)
         store = build_store(tail, affine, size - tail.lengths, indicator=self.facts.channels == 2)
         outputs = np.empty((len(panel), self.facts.h, self.facts.outputs))
         spread = np.empty(len(panel))
@@ -181,6 +181,23 @@ class FittedNeural:
             "layers": layer_table(self.net, Batch(example, observed)),
             **self.history,
         }
+
+
+def anchored(affine: Affine, tail: Panel, panel: Panel) -> Affine:
+    """``affine`` centred on the last known value of the series of which ``tail`` knows nothing any more.
+
+    Such a window is constant to the net, and a constant past is forecast as its level.
+    """
+    known = np.isfinite(tail.values).astype(np.int64)
+    silent = np.flatnonzero(np.add.reduceat(np.append(known, 0), tail.offsets[:-1]) == 0)
+    if not silent.size:
+        return affine
+    center = affine.center.copy()
+    whole = panel.take(silent)
+    starts = np.repeat(whole.offsets[:-1], whole.lengths)
+    latest = previous_known(np.isfinite(whole.values), starts)[whole.offsets[1:] - 1]
+    center[silent] = np.where(latest >= 0, whole.values[latest], 0.0)
+    return replace(affine, center=center)
 
 
 def _chunks(count: int) -> Iterator[slice]:

@@ -9,7 +9,7 @@ from forecast.errors import ConfigError
 
 LOSSES = ("mae", "mse", "huber")
 PRECISIONS = ("32", "bf16")
-DEFAULT_MAX_STEPS = 2000
+DEFAULT_MAX_STEPS = 4000
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Training:
         batch_size: windows in a step.
         learning_rate: peak of the schedule (linear warm-up, then cosine to zero).
         weight_decay: AdamW's.
-        max_steps: optimiser steps; ``None`` with ``max_time`` given means as many as fit, otherwise 2000.
+        max_steps: optimiser steps; ``None`` with ``max_time`` given means as many as fit, otherwise 4000.
         max_time: seconds of training, validation included; ``None`` for no limit. With a time limit the schedule
             follows the clock, so two runs differ slightly; with ``max_steps`` alone they are bit-equal.
         warmup: share of the budget spent warming up.
@@ -36,8 +36,8 @@ class Training:
     Raises ``ConfigError`` naming every setting out of range.
     """
 
-    batch_size: int = 256
-    learning_rate: float = 2e-3
+    batch_size: int = 128
+    learning_rate: float = 4e-3
     weight_decay: float = 1e-2
     max_steps: int | None = None
     max_time: float | None = None

@@ -40,6 +40,4 @@ def gather(store: Store, starts: Tensor, input_size: int, h: int = 0, progress: 
     values, known = cells[..., 0], cells[..., 1]
     if not h:
         return Batch(values, known, progress=progress)
-    return Batch(
-        values[:, :input_size], known[:, :input_size], values[:, input_size:], known[:, input_size:], progress
-    )
+    return Batch(values[:, :input_size], known[:, :input_size], values[:, input_size:], known[:, input_size:], progress)

@@ -46,7 +46,7 @@ class Windows:
         return self.start(torch.randint(self.total, (batch_size,), generator=generator))
 
 
-def training_windows(store: Store, width: int, held_out: int = 0) -> Windows:
+def training_windows(store: Store, width: int, held_out: Int | int = 0) -> Windows:
     """Every window that ends before the last ``held_out`` rows of its series."""
     order = content_order(store)
     counts = np.maximum(store.lengths - held_out - width + 1, 0)[order]

@@ -185,7 +185,9 @@ class TestEveryNaiveModel:
 
     @given(data=st.data())
     def test_forecasts_are_finite_ordered_and_free_of_neighbours(self, model, predict, data):
-        number = st.floats(-1e30, 1e30, allow_nan=False, allow_subnormal=False).filter(lambda x: x == 0 or abs(x) > 1e-30)
+        number = st.floats(-1e30, 1e30, allow_nan=False, allow_subnormal=False).filter(
+            lambda x: x == 0 or abs(x) > 1e-30
+        )
         values = st.lists(st.one_of(number, st.just(NAN)), min_size=1, max_size=30).filter(
             lambda y: not all(np.isnan(y))
         )

@@ -39,7 +39,9 @@ GOOD_FORMS = {
     "nullable dtypes": lambda f: f.convert_dtypes(),
     "multi-index": lambda f: f.set_index(["unique_id", "ds"]),
     "id in the index": lambda f: f.set_index("unique_id"),
-    "shuffled rows": lambda f: f.iloc[np.random.default_rng(0).permutation(len(f))].sort_values("unique_id", kind="stable"),
+    "shuffled rows": lambda f: f.iloc[np.random.default_rng(0).permutation(len(f))].sort_values(
+        "unique_id", kind="stable"
+    ),
     "descending time": lambda f: f[::-1].sort_values("unique_id", kind="stable"),
     "useless row index": lambda f: f.set_index(np.zeros(len(f), dtype=int)),
     "categorical ids with unused levels": lambda f: f.assign(
@@ -97,7 +99,9 @@ def test_gaps_are_unknown_values_by_default():
     np.testing.assert_array_equal(panel.values, [0, 1, NAN, NAN, 4, 5])
 
 
-@pytest.mark.parametrize(("missing", "expected"), [("ffill", [0, 1, 1, 3]), ("zero", [0, 1, 0, 3]), ("interpolate", [0, 1, 2, 3])])
+@pytest.mark.parametrize(
+    ("missing", "expected"), [("ffill", [0, 1, 1, 3]), ("zero", [0, 1, 0, 3]), ("interpolate", [0, 1, 2, 3])]
+)
 def test_gaps_are_filled_by_the_policy_named(missing, expected):
     assert to_panel(daily(4).drop(index=2), Schema(missing=missing), "D").values.tolist() == expected
 
@@ -306,5 +310,12 @@ def test_the_frame_given_is_unchanged(frame):
 
 
 def test_very_unequal_lengths_work():
-    frame = pd.concat([seasonal_frame(1, 3), seasonal_frame(1, 3000, freq="D").assign(unique_id="long", ds=pd.date_range("1800-01-01", periods=3000, freq="MS"))])
+    frame = pd.concat(
+        [
+            seasonal_frame(1, 3),
+            seasonal_frame(1, 3000, freq="D").assign(
+                unique_id="long", ds=pd.date_range("1800-01-01", periods=3000, freq="MS")
+            ),
+        ]
+    )
     assert to_panel(frame).lengths.tolist() == [3, 3000]

@@ -32,7 +32,9 @@ def make_panel(series: Mapping[object, Sequence[float]], freq: str = "MS", schem
     )
 
 
-def make_cv(panel: Panel, h: int, windows: int = 1, **models: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> pd.DataFrame:
+def make_cv(
+    panel: Panel, h: int, windows: int = 1, **models: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> pd.DataFrame:
     """The last ``windows`` windows of ``h`` steps of each series; a model maps (known, actual) to a forecast."""
     frames = []
     for position, name in enumerate(panel.ids):
@@ -42,7 +44,9 @@ def make_cv(panel: Panel, h: int, windows: int = 1, **models: Callable[[np.ndarr
             known, actual = values[: stop - h], values[stop - h : stop]
             stamps = panel.timeline.stamps(panel.first[position] + np.arange(stop - h - 1, stop))
             columns = {model: function(known, actual) for model, function in models.items()}
-            frames.append(pd.DataFrame({"unique_id": name, "ds": stamps[1:], "cutoff": stamps[0], "y": actual, **columns}))
+            frames.append(
+                pd.DataFrame({"unique_id": name, "ds": stamps[1:], "cutoff": stamps[0], "y": actual, **columns})
+            )
     return pd.concat(frames, ignore_index=True)
 
 

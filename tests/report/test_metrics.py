@@ -142,7 +142,9 @@ def test_a_level_that_is_no_percentage_is_refused() -> None:
 def test_scaled_metrics_do_not_depend_on_the_unit(values: list[float], unit: float) -> None:
     y = np.asarray(values)
     forecast, insample = y[::-1], np.arange(10.0) % 3
-    assert metrics.mase(y * unit, forecast * unit, insample * unit) == pytest.approx(metrics.mase(y, forecast, insample))
+    assert metrics.mase(y * unit, forecast * unit, insample * unit) == pytest.approx(
+        metrics.mase(y, forecast, insample)
+    )
     assert metrics.smape(y * unit, forecast * unit) == pytest.approx(metrics.smape(y, forecast))
 
 

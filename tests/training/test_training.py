@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from forecast import ConfigError, DataError, Forecaster, Training, TrainingError
 from forecast.ingest.door import to_panel
+from forecast.model import Task
 from forecast.models import LSTM, SegRNN
 from forecast.training import keeper as keeper_module
 from forecast.training.losses import cell_loss, pinball, weighted_mean
 from forecast.training.module import Budget, Chunks, learning_rate_share
 from forecast.training.neural import Neural
 from forecast.training.source import build_source
-from forecast.model import Task
 from tests.conftest import seasonal_frame
 
 TINY = SegRNN(input_size=12, segment=4, hidden_size=8, dropout=0.1)
@@ -173,7 +173,7 @@ def test_a_non_finite_gradient_stops_training_with_the_step_and_a_remedy(frame, 
     from forecast.training import module
 
     monkeypatch.setattr(module, "weighted_mean", lambda errors, weight: (errors * float("nan")).sum())
-    with pytest.raises(TrainingError, match="step 0.*learning_rate"):
+    with pytest.raises(TrainingError, match=r"step 0.*learning_rate"):
         Forecaster(TINY, h=3, training=quick, progress=False).fit(frame)
 
 

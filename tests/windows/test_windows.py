@@ -121,7 +121,9 @@ def test_the_affine_step_is_undone_exactly_enough(values):
 
 def test_the_affine_step_sees_only_the_rows_it_is_given():
     panel = counting_panel([30])
-    poisoned = Panel(panel.ids, np.where(np.arange(30) < 20, panel.values, 1e9), panel.offsets, panel.first, panel.timeline)
+    poisoned = Panel(
+        panel.ids, np.where(np.arange(30) < 20, panel.values, 1e9), panel.offsets, panel.first, panel.timeline
+    )
     first, second = (fit_affine(p.head(np.array([20]))) for p in (panel, poisoned))
     assert first.center.tolist() == second.center.tolist()
     assert first.spread.tolist() == second.spread.tolist()
