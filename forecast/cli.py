@@ -114,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
     from forecast.errors import ForecastError, MissingExtraError
 
     try:
-        return _run(command, rest)
+        return _run(command, rest, debug)
     except (ForecastError, MissingExtraError) as error:
         if debug:
             raise
@@ -127,12 +127,12 @@ def main(argv: list[str] | None = None) -> int:
         return 0
 
 
-def _run(command: str, rest: list[str]) -> int:
+def _run(command: str, rest: list[str], debug: bool) -> int:
     if command == "describe":
         return _describe(rest)
     if command == "data":
         return _data(rest)
-    return _hydra(command, rest)
+    return _hydra(command, rest, debug)
 
 
 def _help(command: str) -> str:
@@ -196,7 +196,7 @@ def _data(rest: list[str]) -> int:
     return 0
 
 
-def _hydra(command: str, rest: list[str]) -> int:
+def _hydra(command: str, rest: list[str], debug: bool) -> int:
     """Compose with Hydra and run the command, once or once for each job of a sweep."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises instead of printing and exiting itself
     import hydra
@@ -214,7 +214,7 @@ def _hydra(command: str, rest: list[str]) -> int:
             return _job(command, config)
         except ForecastError as error:
             failures.append(error)
-            if "--debug" in sys.argv:
+            if debug:
                 raise
             return None
 

@@ -56,8 +56,8 @@ def open_data(config: Config) -> Data:
     section = config["data"]
     name = section.get("name")
     progress = bool(config["progress"])
-    frame = catalog.load(name, progress=progress) if name else read(section["path"])
     schema = Schema(**{f.name: section[f.name] for f in fields(Schema)})
+    frame = catalog.load(name, progress=progress) if name else read(section["path"], schema)
     freq = config.get("freq") if config.get("freq") is not None else section.get("freq")
     panel = to_panel(frame, schema, freq)
     h = config.get("h") if config.get("h") is not None else section.get("h")

@@ -42,13 +42,13 @@ def map_chunks(
     chunks: Sequence[Chunk],
     *,
     workers: int,
-    patience: float = PATIENCE,
+    patience: float | None = None,
     finished: Callable[[Result], object] = lambda result: None,
 ) -> list[Result]:
     """``[function(chunk) for chunk in chunks]``, in ``workers`` processes once that looks worth their start.
 
     Work begins in this process and moves to a pool when the time per chunk so far says that more than ``patience``
-    seconds are left; 0 moves it at once. Either way every chunk is computed by the same code with one BLAS thread, so
+    seconds (four by default) are left; 0 moves it at once. Either way every chunk is computed by the same code with one BLAS thread, so
     the results are the same. When a worker dies (killed, out of memory), a ``ForecastWarning`` says so and the
     unfinished chunks are computed here.
 
@@ -57,6 +57,7 @@ def map_chunks(
         finished: called with each result, in order.
     """
     results: list[Result] = []
+    patience = PATIENCE if patience is None else patience
     for result in _here(function, chunks, patience if workers > 1 else float("inf")):
         results.append(result)
         finished(result)
@@ -106,5 +107,5 @@ def _in_pool(function: Callable[[Chunk], Result], chunks: Sequence[Chunk], worke
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config(backend="loky", inner_max_num_threads=1):
-        pool = Parallel(n_jobs=workers, return_as="generator", batch_size=1, pre_dispatch="all", max_nbytes=None)
+        pool = Parallel(n_jobs=workers, return_as="generator", batch_size=1, pre_dispatch="4*n_jobs", max_nbytes=None)
         yield from pool(delayed(function)(chunk) for chunk in chunks)

@@ -53,7 +53,7 @@ def to_panel(data: Any, schema: Schema | None = None, freq: str | int | None = N
 
 
 def _typed(data: Any, schema: Schema) -> tuple[Rows, str | None, list[Fault]]:
-    frame = read(data)
+    frame = read(data, schema)
     roles = [schema.time_col, schema.target_col]
     if schema.id_col in frame.columns:
         roles.insert(0, schema.id_col)

@@ -9,19 +9,20 @@ import narwhals as nw
 import pandas as pd
 
 from forecast.errors import ConfigError, DataError, Fault, printable
+from forecast.schema import Schema
 
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".csv.gz", ".tsv", ".txt")
 
 
-def read(data: Any) -> pd.DataFrame:
+def read(data: Any, schema: Schema | None = None) -> pd.DataFrame:
     """A pandas frame from a pandas, polars, Arrow or other narwhals-known frame, or from a CSV or Parquet path.
 
-    A named index becomes columns. Raises ``DataError`` for a file that cannot be read or an empty frame,
+    A named index becomes columns. In a CSV file ids stay text as written and ISO dates become dates. Raises ``DataError`` for a file that cannot be read or an empty frame,
     ``ConfigError`` for an object that is no frame.
     """
     if isinstance(data, (str, Path)):
-        frame = _read_file(Path(data))
+        frame = _read_file(Path(data), schema or Schema())
     elif isinstance(data, pd.DataFrame):
         frame = data
     elif isinstance(data, pd.Series):
@@ -36,7 +37,7 @@ def read(data: Any) -> pd.DataFrame:
     return frame
 
 
-def _read_file(path: Path) -> pd.DataFrame:
+def _read_file(path: Path, schema: Schema) -> pd.DataFrame:
     name = path.name.lower()
     if not path.is_file():
         raise DataError(Fault("file", f"{printable(str(path))} does not exist", "Check the path."))
@@ -44,7 +45,7 @@ def _read_file(path: Path) -> pd.DataFrame:
         if name.endswith(PARQUET):
             return pd.read_parquet(path)
         if name.endswith(CSV):
-            return _read_csv(path, "\t" if name.endswith(".tsv") else ",")
+            return _read_csv(path, "\t" if name.endswith(".tsv") else ",", schema)
     except (ValueError, OSError) as error:
         size = path.stat().st_size
         problem = f"{printable(str(path))} ({size} bytes) cannot be read: {printable(str(error), 200)}"
@@ -52,15 +53,22 @@ def _read_file(path: Path) -> pd.DataFrame:
     raise ConfigError(f"{path.name}: the format is told from the ending; known are {', '.join(PARQUET + CSV)}.")
 
 
-def _read_csv(path: Path, separator: str) -> pd.DataFrame:
+def _read_csv(path: Path, separator: str, schema: Schema) -> pd.DataFrame:
     """CSV with ids kept as written: "NA", "001" and "1e5" are names there, not numbers or nothing."""
     header = list(pd.read_csv(path, sep=separator, nrows=0).columns)
-    text = [column for column in header if column in ("unique_id",)]
+    nothing = ["", "NA", "NaN", "nan", "null", "None"]
     frame = pd.read_csv(
-        path, sep=separator, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values={
-            column: ["", "NA", "NaN", "nan", "null", "None"] for column in header if column not in text
-        }
-    )  # fmt: skip
+        path,
+        sep=separator,
+        dtype={schema.id_col: str} if schema.id_col in header else None,
+        keep_default_na=False,
+        na_values={column: nothing for column in header if column != schema.id_col},
+    )
+    if schema.time_col in header and not pd.api.types.is_numeric_dtype(frame[schema.time_col]):
+        times = frame[schema.time_col]
+        dates = pd.to_datetime(times, format="ISO8601", errors="coerce")
+        if (dates.notna() == times.notna()).all():  # else the door names what is no date
+            frame[schema.time_col] = dates
     return frame
 
 

@@ -157,6 +157,8 @@ def masked(value: object, key: str = "") -> object:
         return {str(name): masked(item, str(name)) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [masked(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, (bool, int, float, type(None))):
         return value
     text = re.sub(r"(://[^/\s:@]*):[^/\s]*@", rf"\1:{MASK}@", str(value))

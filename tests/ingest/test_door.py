@@ -64,9 +64,7 @@ def test_every_form_of_a_frame_gives_the_same_panel(form, frame):
 def test_a_file_gives_the_same_panel_as_its_frame(ending, frame, tmp_path):
     path = tmp_path / f"table.{ending}"
     frame.to_parquet(path) if ending == "parquet" else frame.to_csv(path, index=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ForecastWarning)  # dates in a CSV are text
-        panel = to_panel(path)
+    panel = to_panel(path)
     np.testing.assert_allclose(panel.values, to_panel(frame).values)
     assert panel.ids.tolist() == to_panel(frame).ids.tolist()
 
@@ -75,8 +73,7 @@ def test_ids_in_a_csv_stay_as_they_are_written(tmp_path):
     ids = ["NA", "001", "1e5", "null", "=cmd()", 'a,"b"']
     frame = pd.concat([daily(3, unique_id=[name] * 3) for name in ids])
     frame.to_csv(tmp_path / "t.csv", index=False)
-    with pytest.warns(ForecastWarning, match="dates were text"):
-        assert to_panel(tmp_path / "t.csv").ids.tolist() == ids
+    assert to_panel(tmp_path / "t.csv").ids.tolist() == ids
 
 
 def test_columns_may_have_other_names():
