@@ -112,7 +112,10 @@ def test_a_sweep_runs_every_job_in_a_folder_of_its_own():
     arguments = ["backtest", "-m", "data=nile", "model=lstm,gru", "model.hidden_size=4", "data.input_size=6", *TINY]
     assert main([*arguments, "baselines=[]", "report.enabled=false"]) == 0
     jobs = sorted(Path("runs/backtest-sweep").glob("*/[0-9]"))
-    assert [json.loads((job / "run.json").read_text())["configuration"]["model_name"] for job in jobs] == ["lstm", "gru"]
+    assert [json.loads((job / "run.json").read_text())["configuration"]["model_name"] for job in jobs] == [
+        "lstm",
+        "gru",
+    ]
 
 
 def test_two_runs_in_one_second_have_folders_of_their_own():

@@ -80,7 +80,15 @@ def test_only_the_command_line_sees_a_hydra_configuration():
 def heavy_after(code: str) -> set[str]:
     check = f"import sys; {code}; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
-    return set(done.stdout.split()) & {"pandas", "torch", "pytorch_lightning", "matplotlib", "statsmodels", "sklearn", "hydra"}
+    return set(done.stdout.split()) & {
+        "pandas",
+        "torch",
+        "pytorch_lightning",
+        "matplotlib",
+        "statsmodels",
+        "sklearn",
+        "hydra",
+    }
 
 
 def test_importing_the_package_imports_nothing_heavy():

@@ -48,9 +48,9 @@ def map_chunks(
     """``[function(chunk) for chunk in chunks]``, in ``workers`` processes once that looks worth their start.
 
     Work begins in this process and moves to a pool when the time per chunk so far says that more than ``patience``
-    seconds (four by default) are left; 0 moves it at once. Either way every chunk is computed by the same code with one BLAS thread, so
-    the results are the same. When a worker dies (killed, out of memory), a ``ForecastWarning`` says so and the
-    unfinished chunks are computed here.
+    seconds (four by default) are left; 0 moves it at once. Either way every chunk is computed by the same code with
+    one BLAS thread, so the results are the same. When a worker dies (killed, out of memory), a ``ForecastWarning``
+    says so and the unfinished chunks are computed here.
 
     Args:
         function: must be importable by name (no lambda), and so must its arguments' classes.

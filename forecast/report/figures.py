@@ -145,7 +145,9 @@ def plot(
     for number_, name in enumerate(names[:max_series]):
         rows = forecasts[codes == number_].sort_values(schema.time_col)
         views.append(_forecast_view(history, name, rows, [found[model] for model in chosen], levels))
-    return fans(views, chosen, columns=1 if len(views) < 3 else 2)
+    figure = fans(views, chosen, columns=1 if len(views) < 3 else 2)
+    figure.set_facecolor("white")  # a report has a page behind its pictures, a dark notebook does not
+    return figure
 
 
 def _forecast_view(

@@ -155,10 +155,10 @@ def test_stl_ets_equals_statsmodels(predict, unit):
 
 @pytest.mark.parametrize("model", [ETS(error="add", trend="none"), Theta()], ids=["ETS", "Theta"])
 def test_intervals_of_random_walks_hold_what_they_promise(model, predict):
-    walks = 50 + np.cumsum(np.random.default_rng(7).standard_normal((600, 61)), axis=1)
+    walks = 50 + np.cumsum(np.random.default_rng(7).standard_normal((250, 61)), axis=1)
     result = predict(model, list(walks[:, :60]), 1, 1, (0.1, 0.9))
     inside = (walks[:, 60:] >= result.quantiles[..., 0]) & (walks[:, 60:] <= result.quantiles[..., 1])
-    assert 0.75 <= inside.mean() <= 0.85
+    assert 0.73 <= inside.mean() <= 0.87
 
 
 @pytest.mark.parametrize("model", ALL, ids=lambda model: type(model).__name__)

@@ -150,23 +150,22 @@ def test_the_same_rows_in_any_order_give_the_same_bytes(panel: Panel, cv: pd.Dat
     assert render(full(panel, cv.sample(frac=1, random_state=1))) == render(full(panel, cv))
 
 
-PROGRAM = """
-from tests.report.conftest import make_cv, make_panel
-from forecast.report.html import ModelCard, Report, write_report
-panel = make_panel({f"s{i}": [1.0 + i, 3, 2, 4, 3, 5, 4, 6 + i] for i in range(4)})
-cv = make_cv(panel, 2, a=lambda known, actual: actual * 1.1, seasonal_naive=lambda known, actual: known[-2:])
-curves = [{"step": i, "train_loss": 1 / i, "gradient_norm": 1 / i} for i in range(1, 5)]
-write_report(path, Report("t", cv, panel, 1, models=[ModelCard("a", {"curves": curves})]))
-"""
+def small_report() -> Report:
+    panel = make_panel({f"s{i}": [1.0 + i, 3, 2, 4, 3, 5, 4, 6 + i] for i in range(4)})
+    cv = make_cv(panel, 2, a=lambda known, actual: actual * 1.1, seasonal_naive=lambda known, actual: known[-2:])
+    return Report("small", cv, panel, 1, models=[ModelCard("a", {"curves": CURVES})])
 
 
 def test_another_process_with_another_hash_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     root = Path(forecast.__file__).parents[1]
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": str(root)}
-    program = f"path = {str(tmp_path / 'there.html')!r}{PROGRAM}"
-    subprocess.run([sys.executable, "-c", program], cwd=root, env=environment, check=True)
-    exec(PROGRAM, {"path": tmp_path / "here.html"})
-    assert (tmp_path / "there.html").read_bytes() == (tmp_path / "here.html").read_bytes()
+    program = (
+        "import sys; from tests.report.test_html import small_report; from forecast.report.html import write_report\n"
+        "write_report(sys.argv[1], small_report())"
+    )
+    path = tmp_path / "there.html"
+    subprocess.run([sys.executable, "-c", program, str(path)], cwd=root, env=environment, check=True)
+    assert path.read_bytes() == render(small_report()).encode()
 
 
 def test_a_frame_that_cannot_be_scored_leaves_the_old_report(panel: Panel, cv: pd.DataFrame, tmp_path: Path) -> None:
