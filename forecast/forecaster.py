@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from forecast.errors import ConfigError, DataError, Fault, NotFittedError, some
 from forecast.forecasts import forecast_frame, wanted
 from forecast.ingest.door import to_panel
 from forecast.model import Fitted, Model, Task
-from forecast.models import create
+from forecast.models import create, name_of
 from forecast.panel.panel import Panel
 from forecast.panel.split import rolling_cutoffs
 from forecast.schema import Schema
@@ -247,7 +246,7 @@ def named_models(model: Any, training: Training) -> dict[str, Model]:
         specs = list(model) if isinstance(model, (list, tuple)) else [model]
         named = {}
         for spec in specs:
-            base = spec if isinstance(spec, str) else snake_case(type(spec).__name__)
+            base = spec if isinstance(spec, str) else name_of(spec)
             name, number = base, 2
             while name in named:
                 name, number = f"{base}{number}", number + 1
@@ -266,14 +265,3 @@ def _as_model(spec: Any, name: str, training: Training) -> Model:
     if hasattr(built, "build"):
         return Neural(built, training, name)
     raise ConfigError(f"model={built!r} is neither a model's name nor an object of forecast.models.")
-
-
-def snake_case(name: str) -> str:
-    """``"SeasonalNaive"`` -> ``"seasonal_naive"``; runs of capitals stay together.
-
-    >>> snake_case("SegRNN"), snake_case("LSTM"), snake_case("Seq2Seq")
-    ('segrnn', 'lstm', 'seq2seq')
-    """
-    if name.upper() == name or re.search(r"[A-Z]{2,}$|\d", name):
-        return name.lower()
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

@@ -62,6 +62,17 @@ def class_named(name: str) -> type[Any]:
     raise ConfigError(f"no model class {name!r}.{_near(name, known)} Known: {', '.join(known)}.")
 
 
+def name_of(model: object) -> str:
+    """The name of the first yaml that configures this object's class; a class of one's own goes by its name.
+
+    >>> from forecast.models import STLETS
+    >>> name_of(STLETS())
+    'stl_ets'
+    """
+    target = f"{type(model).__module__}.{type(model).__qualname__}"
+    return next((entry.name for entry in entries().values() if entry.target == target), type(model).__name__.lower())
+
+
 def create(name: str, **overrides: Any) -> Any:
     """The model that the yaml ``name`` describes, with some values replaced.
 

@@ -18,7 +18,9 @@ CSV = (".csv", ".csv.gz", ".tsv", ".txt")
 def read(data: Any, schema: Schema | None = None) -> pd.DataFrame:
     """A pandas frame from a pandas, polars, Arrow or other narwhals-known frame, or from a CSV or Parquet path.
 
-    A named index becomes columns. In a CSV file ids stay text as written and ISO dates become dates. Raises ``DataError`` for a file that cannot be read or an empty frame,
+    A named index becomes columns. In a CSV file ids stay text as written and ISO dates become dates.
+
+    Raises ``DataError`` for a file that cannot be read or an empty frame,
     ``ConfigError`` for an object that is no frame.
     """
     if isinstance(data, (str, Path)):
