@@ -62,7 +62,8 @@ class Keeper(pl.Callback):
         self.curves.append(point)
         if self._is_better(point):
             self.best_point = point
-            self.best = {name: value.detach().clone() for name, value in module.net.state_dict().items()}
+            with module.average.applied():
+                self.best = {name: value.detach().clone() for name, value in module.net.state_dict().items()}
         for logger in trainer.loggers:
             logger.log_metrics({k: v for k, v in asdict(point).items() if v is not None}, step=point.step)
         if self.folder is not None:
@@ -85,6 +86,7 @@ class Keeper(pl.Callback):
     def _save(self, trainer: pl.Trainer, module: ForecastModule) -> None:
         tensors = {f"net.{name}": value for name, value in module.net.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        tensors |= {f"average.{number}": value for number, value in enumerate(module.average.mean)}
         state = trainer.optimizers[0].state_dict()["state"]
         for number, slots in state.items():
             tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
@@ -113,6 +115,8 @@ class Keeper(pl.Callback):
         module.done = facts["step"]
         module.budget.elapsed_before = facts["elapsed"]
         self.best = _under(tensors, "best.")
+        averages = _under(tensors, "average.")
+        module.resumed_average = [averages[str(number)] for number in range(len(averages))]
         self.curves = [CurvePoint(**point) for point in facts["curves"]]
         for point in self.curves:
             if self._is_better(point):

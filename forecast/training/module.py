@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from forecast.errors import TrainingError
 from forecast.nets.facts import Facts
 from forecast.nets.scaling import Scaled, scale_window
+from forecast.training.average import WeightAverage
 from forecast.training.losses import cell_loss, weighted_mean
 from forecast.training.settings import Training
 from forecast.training.source import Source
@@ -114,6 +115,8 @@ class ForecastModule(pl.LightningModule):
         self.seed = seed
         self.cell_loss = cell_loss(training.loss, facts.probs)
         self.done = 0
+        self.average = WeightAverage(net, training.average)
+        self.resumed_average: list[Tensor] | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -130,6 +133,9 @@ class ForecastModule(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Bring the whole panel to the device once: gather and scaling then run there."""
         self.source = replace(self.source, store=self.source.store.to(self.device))
+        self.average = WeightAverage(self.net, self.settings.average)
+        if self.resumed_average is not None:
+            self.average.load(self.resumed_average)
         self._reset()
 
     def transfer_batch_to_device(self, batch: range, device: torch.device, dataloader_idx: int) -> range:
@@ -158,6 +164,7 @@ class ForecastModule(pl.LightningModule):
         if norm.device.type == "cpu" and not math.isfinite(norm.item()):
             raise TrainingError(self._broken(step, loss))
         optimizer.step()
+        self.average.update(step)
         self._loss += loss.detach()
         self._norm += norm.detach()
         self._since += 1
@@ -181,6 +188,14 @@ class ForecastModule(pl.LightningModule):
         if scaled.batch.future_observed is not None:
             weight = weight * scaled.batch.future_observed
         return weighted_mean(self.cell_loss(output, future), weight)
+
+    def on_validation_start(self) -> None:
+        """Validation judges the averaged weights: they are what is kept."""
+        self.average.swap()
+
+    def on_validation_end(self) -> None:
+        """Training goes on from its own."""
+        self.average.swap()
 
     def validation_step(self, chunk: range, _: int) -> None:
         """Mean loss over one chunk of validation windows."""

@@ -25,6 +25,8 @@ class Training:
             follows the clock, so two runs differ slightly; with ``max_steps`` alone they are bit-equal.
         warmup: share of the budget spent warming up.
         gradient_clip: largest gradient norm; ``None`` leaves gradients alone.
+        average: decay of the moving average of the weights, which is what validation judges and the model keeps;
+            0 keeps the weights themselves.
         loss: ``mae``, ``mse`` or ``huber``; nets with quantiles use the pinball loss instead.
         validations: how many times validation runs over the budget.
         patience: stop after this many validations without a better one; ``None`` never stops early.
@@ -43,6 +45,7 @@ class Training:
     max_time: float | None = None
     warmup: float = 0.05
     gradient_clip: float | None = 1.0
+    average: float = 0.99
     loss: str = "mae"
     validations: int = 20
     patience: int | None = 8
@@ -66,6 +69,7 @@ class Training:
             ("max_time", seconds, seconds is None or seconds > 0, "above 0 seconds, or null"),
             ("warmup", self.warmup, 0 <= self.warmup < 1, "from 0 to below 1"),
             ("gradient_clip", clip, clip is None or clip > 0, "above 0, or null"),
+            ("average", self.average, 0 <= self.average < 1, "from 0 to below 1"),
             ("loss", self.loss, self.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
             ("validations", self.validations, self.validations >= 1, "at least 1"),
             ("patience", patience, patience is None or patience >= 1, "at least 1, or null"),
