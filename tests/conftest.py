@@ -51,4 +51,4 @@ def frame() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def quick() -> Training:
     """Two small steps: enough to run everything once."""
-    return Training(max_steps=2, batch_size=8, validations=1)
+    return Training(max_steps=2, batch_size=8, cycles=1, validations=1)

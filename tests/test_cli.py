@@ -13,7 +13,7 @@ import pytest
 from forecast import Forecaster, load_dataset
 from forecast.cli import HELP, main
 
-TINY = ["trainer.max_steps=2", "trainer.batch_size=8", "trainer.validations=1", "progress=false"]
+TINY = ["trainer.max_steps=2", "trainer.batch_size=8", "trainer.cycles=1", "trainer.validations=1", "progress=false"]
 NET = ["model=lstm", "model.hidden_size=4", "data.input_size=12"]
 
 
@@ -64,7 +64,7 @@ def test_the_net_of_a_backtest_is_the_one_of_the_notebook():
     from forecast import Training
     from forecast.models import LSTM
 
-    training = Training(max_steps=2, batch_size=8, validations=1)
+    training = Training(max_steps=2, batch_size=8, cycles=1, validations=1)
     notebook = Forecaster(LSTM(input_size=12, hidden_size=4), h=12, seed=3, training=training, progress=False)
     expected = notebook.cross_validation(load_dataset("airpassengers"))
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "forecasts.parquet"), expected, check_exact=True)

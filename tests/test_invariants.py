@@ -16,7 +16,7 @@ from forecast.models import create, entries
 from forecast.training import neural
 from tests.conftest import seasonal_frame
 
-QUICK = Training(max_steps=2, batch_size=8, validations=1)
+QUICK = Training(max_steps=2, batch_size=8, cycles=1, validations=1)
 SMALL = {"input_size": 12, "hidden_size": 8, "segment": 4}
 NETS = [name for name, entry in entries().items() if entry.group == "model"]
 BASELINES = [name for name, entry in entries().items() if entry.group == "baseline"]

@@ -41,9 +41,11 @@ def test_a_net_trains_saves_loads_and_forecasts_the_same(name, tmp_path):
 def test_a_net_overfits_four_windows(name):
     frame = seasonal_frame(1, 18)
     training = Training(
-        max_steps=400, learning_rate=1e-2, batch_size=8, weight_decay=0.0, validations=20, patience=None
+        max_steps=400, learning_rate=1e-2, batch_size=8, weight_decay=0.0, cycles=1, validations=20, patience=None
     )
-    model = replace(model_of(name), input_size=12, hidden_size=24, seasonal_skip=False)
+    wanted = {"input_size": 12, "hidden_size": 24, "seasonal_skip": False}
+    model = model_of(name)
+    model = replace(model, **{key: value for key, value in wanted.items() if hasattr(model, key)})
     fitted = Forecaster({name: model}, h=3, training=training, progress=False).fit(frame, val_size=0)._fitted[name]
     curve = fitted.history["curves"]
     assert fitted.history["windows"] == 4

@@ -28,6 +28,8 @@ class CurvePoint:
     train_loss: float
     validation_loss: float | None
     gradient_norm: float
+    cycle: int
+    ends_cycle: bool
     learning_rate: float
 
 
@@ -51,12 +53,15 @@ class Keeper(pl.Callback):
         module = _ours(pl_module)
         loss, norm = module.train_averages()
         logged = trainer.callback_metrics.get("validation_loss")
+        passed = max(1, module.schedule.passed(module.budget.progress(module.done)))
         point = CurvePoint(
             step=module.done,
             seconds=round(module.budget.elapsed(), 3),
             train_loss=loss,
             validation_loss=None if logged is None else float(logged),
             gradient_norm=norm,
+            cycle=(passed - 1) // module.schedule.validations,
+            ends_cycle=passed % module.schedule.validations == 0,
             learning_rate=float(trainer.optimizers[0].param_groups[0]["lr"]),
         )
         self.curves.append(point)
@@ -78,10 +83,12 @@ class Keeper(pl.Callback):
         return point.validation_loss < best.validation_loss
 
     def _out_of_patience(self) -> bool:
-        if self.patience is None or self.best_point is None or self.best_point.validation_loss is None:
+        """Whether enough whole cycles have passed since the cycle of the best validation."""
+        best = self.best_point
+        if self.patience is None or best is None or best.validation_loss is None:
             return False
-        since = sum(point.step > self.best_point.step for point in self.curves)
-        return since >= self.patience
+        now = self.curves[-1]
+        return now.ends_cycle and now.cycle - best.cycle >= self.patience
 
     def _save(self, trainer: pl.Trainer, module: ForecastModule) -> None:
         tensors = {f"net.{name}": value for name, value in module.net.state_dict().items()}

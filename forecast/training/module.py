@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,69 +16,12 @@ from forecast.nets.facts import Facts
 from forecast.nets.scaling import Scaled, scale_window
 from forecast.training.average import WeightAverage
 from forecast.training.losses import cell_loss, weighted_mean
+from forecast.training.schedule import Budget
 from forecast.training.settings import Training
 from forecast.training.source import Source
 from forecast.windows.gather import Batch
 
 VALIDATION_BATCH = 1024
-CHUNK = 8
-
-
-@dataclass
-class Budget:
-    """Steps and seconds: how far training has come, as a share from 0 to 1."""
-
-    steps: int | None
-    seconds: float | None
-    elapsed_before: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-
-    def elapsed(self) -> float:
-        """Seconds of training so far, those of an interrupted run included."""
-        return self.elapsed_before + time.monotonic() - self.started
-
-    def progress(self, step: int) -> float:
-        """Share of the budget used when ``step`` steps are done."""
-        by_steps = step / self.steps if self.steps else 0.0
-        by_time = self.elapsed() / self.seconds if self.seconds else 0.0
-        return min(1.0, max(by_steps, by_time))
-
-
-def learning_rate_share(progress: float, warmup: float) -> float:
-    """Share of the peak learning rate: linear warm-up, then half a cosine down to zero."""
-    if progress < warmup:
-        return (progress + 1e-3) / (warmup + 1e-3)
-    return 0.5 * (1.0 + math.cos(math.pi * (progress - warmup) / (1.0 - warmup)))
-
-
-class Chunks:
-    """What Lightning iterates over: ranges of step numbers, a chunk of optimiser steps for each ``training_step``.
-
-    Lightning costs about 0.25 ms a batch; over a chunk that is nothing, even for the smallest net. One pass over
-    this object (an epoch, to Lightning) lasts until the next validation is due.
-    """
-
-    def __init__(self, budget: Budget, validations: int, first: int = 0) -> None:
-        self.budget = budget
-        self.validations = validations
-        self.next = first
-
-    def __iter__(self) -> Iterator[range]:
-        period = self._period()
-        while self._period() == period and self.budget.progress(self.next) < 1.0:
-            chunk = range(self.next, min(self.next + CHUNK, self._last_step()))
-            self.next = chunk.stop
-            yield chunk
-
-    def _period(self) -> int:
-        return int(self.budget.progress(self.next) * self.validations + 1e-9)
-
-    def _last_step(self) -> int:
-        """Where a chunk has to stop: the next validation or the end, as far as steps decide it."""
-        if self.budget.steps is None:
-            return self.next + CHUNK
-        period = self.next * self.validations // self.budget.steps
-        return -(-(period + 1) * self.budget.steps // self.validations)
 
 
 class ValidationChunks:
@@ -112,6 +54,7 @@ class ForecastModule(pl.LightningModule):
         self.source = source
         self.settings = training
         self.budget = budget
+        self.schedule = training.schedule
         self.seed = seed
         self.cell_loss = cell_loss(training.loss, facts.probs)
         self.done = 0
@@ -151,7 +94,7 @@ class ForecastModule(pl.LightningModule):
 
     def _optimise(self, optimizer: Any, step: int) -> None:
         progress = self.budget.progress(step)
-        share = learning_rate_share(progress, self.settings.warmup)
+        share = self.schedule.learning_rate_share(progress)
         for group in optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * share
         torch.manual_seed(self.seed * 1_000_003 + step)  # dropout and teacher forcing of this step

@@ -19,8 +19,9 @@ from forecast.errors import TrainingError
 from forecast.nets.facts import Facts
 from forecast.progress import progress as progress_bar
 from forecast.training.keeper import CurvePoint, Keeper, ResumeOptimizer, as_best
-from forecast.training.module import Budget, Chunks, ForecastModule, ValidationChunks
+from forecast.training.module import ForecastModule, ValidationChunks
 from forecast.training.runtime import keep_freed_memory
+from forecast.training.schedule import Budget, Chunks
 from forecast.training.settings import Training
 from forecast.training.source import Source
 
@@ -141,4 +142,4 @@ def _fit(module: ForecastModule, training: Training, callbacks: list[pl.Callback
         log_every_n_steps=1,
     )
     if budget.progress(module.done) < 1.0:
-        trainer.fit(module, Chunks(budget, training.validations, module.done), held_out if len(held_out) else None)
+        trainer.fit(module, Chunks(budget, training.schedule, module.done), held_out if len(held_out) else None)

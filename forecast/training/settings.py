@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forecast.errors import ConfigError
+from forecast.training.schedule import Schedule
 
 LOSSES = ("mae", "mse", "huber")
 PRECISIONS = ("32", "bf16")
@@ -18,18 +19,19 @@ class Training:
 
     Args:
         batch_size: windows in a step.
-        learning_rate: peak of the schedule (linear warm-up, then cosine to zero).
+        learning_rate: peak of every cycle of the schedule (linear warm-up, then cosine to zero).
         weight_decay: AdamW's.
         max_steps: optimiser steps; ``None`` with ``max_time`` given means as many as fit, otherwise 4000.
         max_time: seconds of training, validation included; ``None`` for no limit. With a time limit the schedule
             follows the clock, so two runs differ slightly; with ``max_steps`` alone they are bit-equal.
-        warmup: share of the budget spent warming up.
+        cycles: cosine cycles, each twice as long as the one before; 1 is a plain cosine.
+        warmup: share of a cycle spent warming up.
         gradient_clip: largest gradient norm; ``None`` leaves gradients alone.
         average: decay of the moving average of the weights, which is what validation judges and the model keeps;
             0 keeps the weights themselves.
         loss: ``mae``, ``mse`` or ``huber``; nets with quantiles use the pinball loss instead.
-        validations: how many times validation runs over the budget.
-        patience: stop after this many validations without a better one; ``None`` never stops early.
+        validations: how many times validation runs in a cycle.
+        patience: stop after this many whole cycles without a better validation; ``None`` never stops early.
         precision: ``32``, or ``bf16`` (autocast), faster on processors and cards that have it.
         accelerator: Lightning's: ``auto``, ``cpu``, ``gpu``.
         log_dir: folder for Lightning's CSV log; ``None`` writes none.
@@ -43,12 +45,13 @@ class Training:
     weight_decay: float = 1e-2
     max_steps: int | None = None
     max_time: float | None = None
+    cycles: int = 4
     warmup: float = 0.05
     gradient_clip: float | None = 1.0
     average: float = 0.99
     loss: str = "mae"
-    validations: int = 20
-    patience: int | None = 8
+    validations: int = 5
+    patience: int | None = 1
     precision: str = "32"
     accelerator: str = "auto"
     log_dir: str | Path | None = None
@@ -67,6 +70,7 @@ class Training:
             ("weight_decay", self.weight_decay, self.weight_decay >= 0, "at least 0"),
             ("max_steps", steps, steps is None or steps >= 1, "at least 1, or null"),
             ("max_time", seconds, seconds is None or seconds > 0, "above 0 seconds, or null"),
+            ("cycles", self.cycles, 1 <= self.cycles <= 16, "from 1 to 16"),
             ("warmup", self.warmup, 0 <= self.warmup < 1, "from 0 to below 1"),
             ("gradient_clip", clip, clip is None or clip > 0, "above 0, or null"),
             ("average", self.average, 0 <= self.average < 1, "from 0 to below 1"),
@@ -75,6 +79,11 @@ class Training:
             ("patience", patience, patience is None or patience >= 1, "at least 1, or null"),
             ("precision", self.precision, self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
         ]
+
+    @property
+    def schedule(self) -> Schedule:
+        """Learning rate and validations over the budget."""
+        return Schedule(self.cycles, self.validations, self.warmup)
 
     @property
     def steps(self) -> int | None:

@@ -31,7 +31,12 @@ def main() -> None:
     net = LSTM(hidden_size=64).build(facts)
     steps = max(10, options.steps // 5 * 5)
     settings = Training(
-        max_steps=steps + 5, batch_size=256, validations=(steps + 5) // 5, patience=None, precision=options.precision
+        max_steps=steps + 5,
+        batch_size=256,
+        cycles=1,
+        validations=(steps + 5) // 5,
+        patience=None,
+        precision=options.precision,
     )
     cpu = time.process_time()
     outcome = train(net, source, facts, settings, seed=0, label="forecast", shown=False)

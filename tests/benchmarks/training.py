@@ -48,7 +48,12 @@ def bare(net: torch.nn.Module, source: Source, steps: int) -> float:
 def ours(net: torch.nn.Module, source: Source, facts: Facts, steps: int, precision: str = "32") -> float:
     """Windows a second of the same net in the real training path, between its first and last validation."""
     settings = Training(
-        max_steps=steps + 10, batch_size=BATCH, validations=(steps + 10) // 10, patience=None, precision=precision
+        max_steps=steps + 10,
+        batch_size=BATCH,
+        cycles=1,
+        validations=(steps + 10) // 10,
+        patience=None,
+        precision=precision,
     )
     outcome = train(net, source, facts, settings, seed=0, label="bench", shown=False)
     first, last = outcome.curves[0], outcome.curves[-1]

@@ -20,8 +20,8 @@ from forecast.model import Task
 from forecast.models import LSTM, SegRNN
 from forecast.training import keeper as keeper_module
 from forecast.training.losses import cell_loss, pinball, weighted_mean
-from forecast.training.module import Budget, Chunks, learning_rate_share
 from forecast.training.neural import Neural
+from forecast.training.schedule import Budget, Chunks, Schedule
 from forecast.training.source import build_source
 from tests.conftest import seasonal_frame
 
@@ -61,22 +61,32 @@ def test_cells_of_weight_zero_do_not_count():
     assert weighted_mean(errors, torch.zeros(2, 1)).item() == 0.0
 
 
-@given(st.floats(0, 1), st.floats(0, 0.9))
-def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero(progress, warmup):
-    assert 0 <= learning_rate_share(progress, warmup) <= 1 + 1e-9
-    assert learning_rate_share(warmup, warmup) == pytest.approx(1.0)
-    assert learning_rate_share(1.0, warmup) == pytest.approx(0.0)
+@given(st.floats(0, 1), st.integers(1, 6), st.floats(0, 0.9))
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero_in_every_cycle(progress, cycles, warmup):
+    schedule = Schedule(cycles, 5, warmup)
+    assert 0 <= schedule.learning_rate_share(progress) <= 1 + 1e-9
+    for start, end in zip((0.0, *schedule.ends), schedule.ends, strict=False):
+        assert schedule.learning_rate_share(start + warmup * (end - start) + 1e-12) == pytest.approx(1.0)
+        assert schedule.learning_rate_share(end - 1e-9) == pytest.approx(0.0, abs=1e-3)
 
 
-@given(st.integers(1, 500), st.integers(1, 30))
-def test_chunks_count_every_step_once_and_stop_for_each_validation(steps, validations):
-    chunks, seen, passes = Chunks(Budget(steps, None), validations), [], 0
+def test_each_cycle_is_twice_as_long_as_the_one_before():
+    lengths = np.diff((0.0, *Schedule(4, 5, 0.05).ends))
+    np.testing.assert_allclose(lengths[1:] / lengths[:-1], 2.0)
+    assert Schedule(4, 5, 0.05).ends[-1] == 1.0
+
+
+@given(st.integers(1, 500), st.integers(1, 5), st.integers(1, 6))
+def test_chunks_count_every_step_once_and_stop_for_each_validation(steps, cycles, validations):
+    schedule, budget = Schedule(cycles, validations, 0.05), Budget(steps, None)
+    chunks, seen, stops = Chunks(budget, schedule), [], []
     while chunks.next < steps:
         for chunk in chunks:
             seen += list(chunk)
-        passes += 1
-        assert passes <= validations
+        stops.append(schedule.passed(budget.progress(chunks.next)))
     assert seen == list(range(steps))
+    assert stops == sorted(set(stops))
+    assert stops[-1] == cycles * validations
 
 
 def test_two_fits_with_one_seed_are_bit_equal_and_another_seed_differs(frame, quick):
@@ -101,21 +111,21 @@ def test_a_time_budget_ends_training(frame):
 
 
 def test_the_best_validation_weights_are_kept(frame):
-    training = Training(max_steps=60, learning_rate=0.05, batch_size=16, validations=10, patience=None)
+    training = Training(max_steps=60, learning_rate=0.05, batch_size=16, cycles=1, validations=10, patience=None)
     fitted = Forecaster(TINY, h=3, training=training, progress=False).fit(frame)._fitted["segrnn"]
     losses = {point["step"]: point["validation_loss"] for point in fitted.history["curves"]}
     assert losses[fitted.history["best_step"]] == min(losses.values())
 
 
 def test_patience_stops_training_early(frame):
-    training = Training(max_steps=4000, learning_rate=0.2, batch_size=8, validations=400, patience=3)
+    training = Training(max_steps=4000, learning_rate=0.2, batch_size=8, cycles=9, validations=2)
     fitted = Forecaster(TINY, h=3, training=training, progress=False).fit(frame)._fitted["segrnn"]
     assert fitted.history["steps"] < 4000
 
 
 def test_the_loss_falls_on_a_learnable_toy():
     frame = seasonal_frame(4, 80)
-    training = Training(max_steps=200, learning_rate=1e-2, batch_size=32, validations=10, patience=None)
+    training = Training(max_steps=200, learning_rate=1e-2, batch_size=32, cycles=1, validations=10, patience=None)
     arch = LSTM(input_size=12, hidden_size=16, seasonal_skip=False)
     fitted = Forecaster(arch, h=4, training=training, progress=False).fit(frame)._fitted["lstm"]
     curve = [point["train_loss"] for point in fitted.history["curves"]]
@@ -123,7 +133,7 @@ def test_the_loss_falls_on_a_learnable_toy():
 
 
 def test_an_interrupted_training_resumes_bit_for_bit(frame, tmp_path, monkeypatch):
-    whole = Training(max_steps=24, batch_size=8, validations=6, patience=None)
+    whole = Training(max_steps=28, batch_size=8, cycles=2, validations=3, patience=None)
     expected = Forecaster(TINY, h=3, training=whole, progress=False).fit(frame)
 
     class Killed(RuntimeError):
@@ -144,7 +154,7 @@ def test_an_interrupted_training_resumes_bit_for_bit(frame, tmp_path, monkeypatc
     assert (tmp_path / "training.safetensors").is_file()
     resumed = Forecaster(TINY, h=3, training=resumable, progress=False).fit(frame)
     assert same(resumed, expected)
-    assert resumed._fitted["segrnn"].history["steps"] == 24
+    assert resumed._fitted["segrnn"].history["steps"] == 28
 
 
 def test_another_job_does_not_resume_from_a_checkpoint_that_is_not_its_own(frame, tmp_path):
@@ -156,7 +166,7 @@ def test_another_job_does_not_resume_from_a_checkpoint_that_is_not_its_own(frame
 
 
 def test_the_csv_log_has_a_line_for_each_validation(frame, tmp_path):
-    training = Training(max_steps=8, batch_size=8, validations=4, patience=None, log_dir=tmp_path)
+    training = Training(max_steps=8, batch_size=8, cycles=1, validations=4, patience=None, log_dir=tmp_path)
     Forecaster(TINY, h=3, training=training, progress=False).fit(frame)
     rows = list(csv.DictReader(StringIO((tmp_path / "metrics.csv").read_text())))
     assert [int(row["step"]) for row in rows] == [2, 4, 6, 8]
