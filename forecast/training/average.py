@@ -1,7 +1,7 @@
 """An exponential moving average of the weights: smoother than the last step, at any point of the schedule.
 
-Polyak and Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging"; the decay warms up, so that the first,
-bad weights do not linger.
+Polyak and Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging"; the decay warms up, so that the
+first, bad weights do not linger.
 """
 
 from __future__ import annotations
