@@ -25,7 +25,7 @@ class Direct(nn.Module):
 
     def forward(self, state: State, skip: Tensor, batch: Batch) -> Tensor:
         steps = self.project(self.dropout(top(state))).unflatten(-1, self.shape)
-        forecast: Tensor = self.head(steps + skip)
+        forecast: Tensor = self.head(steps) + skip
         return forecast
 
 
@@ -36,6 +36,9 @@ class Recursive(nn.Module):
     In training the value before is the true one with probability ``teacher_forcing * (1 - progress)`` (scheduled
     sampling, Bengio et al. 2015, arXiv 1506.03099), else the net's own point forecast; at prediction it is always
     its own. The seasonal skip of a step enters as a second input and is added to the output.
+
+    ``layer`` replaces the recurrent layer by one that is called like it, (inputs (B, steps, 2), state) -> (features
+    (B, steps, width), state); the state is then whatever that layer carries.
     """
 
     def __init__(
@@ -47,12 +50,13 @@ class Recursive(nn.Module):
         probs: tuple[float, ...],
         dropout: float,
         teacher_forcing: float,
+        layer: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.h = h
         self.teacher_forcing = teacher_forcing
         self.point = point_index(probs)
-        self.rnn = recurrent(cell, 2, width, num_layers, dropout)
+        self.rnn = recurrent(cell, 2, width, num_layers, dropout) if layer is None else layer
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(width, max(1, len(probs)))
         self.head = head(probs)
@@ -67,7 +71,7 @@ class Recursive(nn.Module):
         for step in range(self.h):
             now = skip[:, step]  # (B, 1)
             features, state = self.rnn(torch.stack([before, now], dim=-1), state)
-            output = self.head(self.project(self.dropout(features[:, 0])) + now)
+            output = self.head(self.project(self.dropout(features[:, 0]))) + now
             outputs.append(output)
             before = output[:, self.point : self.point + 1]
             if truth is not None and ratio > 0.0:
@@ -79,5 +83,5 @@ class Recursive(nn.Module):
     def _forced(self, state: State, skip: Tensor, before: Tensor) -> Tensor:
         """All steps in one call of the layer, each fed the true value before it, ``before`` (B, h)."""
         features, _ = self.rnn(torch.stack([before, skip[..., 0]], dim=-1), state)
-        forecast: Tensor = self.head(self.project(self.dropout(features)) + skip)
+        forecast: Tensor = self.head(self.project(self.dropout(features))) + skip
         return forecast

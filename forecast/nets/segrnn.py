@@ -10,28 +10,46 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from forecast.nets.encoders import recurrent
+from forecast.errors import ConfigError
+from forecast.nets.encoders import State, recurrent, top
 from forecast.nets.facts import Facts, inputs
-from forecast.nets.heads import head
+from forecast.nets.heads import head, point_index
+from forecast.nets.segments import segment_length, segments
 from forecast.nets.skip import SeasonalSkip
 from forecast.windows.gather import Batch
 
+DECODINGS = ("parallel", "recursive")
+
 
 class SegRNNNet(nn.Module):
-    """Segments of the past are embedded and read by a recurrent encoder; all segments of the future are then
-    decoded in one parallel step of the same cell, each from the last state and an embedding of its position."""
+    """Segments of the past are embedded and read by a recurrent encoder.
+
+    Parallel decoding (the paper's PMF) then takes one step of the same cell for all segments of the future at once,
+    each from the last state and an embedding of its position. Recursive decoding (RMF) forecasts a segment from the
+    state and reads its own point forecast as the next segment.
+    """
 
     def __init__(
-        self, facts: Facts, segment: int, hidden_size: int, cell: str, num_layers: int, dropout: float, skip: bool
+        self,
+        facts: Facts,
+        segment: int,
+        hidden_size: int,
+        cell: str,
+        num_layers: int,
+        decoding: str,
+        dropout: float,
+        skip: bool,
     ) -> None:
         super().__init__()
         self.segment = segment
         self.h = facts.h
-        self.pad = -facts.input_size % segment
+        self.point = point_index(facts.probs)
+        self.parallel = decoding == "parallel"
         self.future_segments = ceil(facts.h / segment)
         self.embed = nn.Linear(segment * facts.channels, hidden_size)
         self.encoder = recurrent(cell, hidden_size, hidden_size, num_layers, dropout)
-        self.position = nn.Parameter(torch.randn(self.future_segments, hidden_size) * 0.1)
+        if self.parallel:
+            self.position = nn.Parameter(torch.randn(self.future_segments, hidden_size) * 0.1)
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(hidden_size, segment * facts.outputs)
         self.skip = SeasonalSkip(facts.input_size, facts.h, facts.seasons if skip else ())
@@ -39,16 +57,30 @@ class SegRNNNet(nn.Module):
         nn.init.zeros_(self.project.bias)
 
     def forward(self, batch: Batch) -> Tensor:
-        x = functional.pad(inputs(batch), (0, 0, self.pad, 0))  # (B, segments * segment, channels)
-        size, rows, channels = x.shape
-        segments = x.reshape(size, rows // self.segment, self.segment * channels)
-        _, state = self.encoder(functional.relu(self.embed(segments)))
+        _, state = self.encoder(functional.relu(self.embed(segments(inputs(batch), self.segment))))
+        skip = self.skip(batch.past)
+        if not self.parallel:
+            return self._recursive(state, skip, batch)
+        size = len(batch.past)
         features = self._decode(state, size)  # (B, future_segments, hidden)
         steps = self.project(self.dropout(features)).reshape(size, self.future_segments * self.segment, -1)
-        forecast: Tensor = self.head(steps[:, : self.h] + self.skip(batch.past))
+        forecast: Tensor = self.head(steps[:, : self.h]) + skip
         return forecast
 
-    def _decode(self, state: Tensor | tuple[Tensor, Tensor], size: int) -> Tensor:
+    def _recursive(self, state: State, skip: Tensor, batch: Batch) -> Tensor:
+        """One segment after the other, the state moved on by the forecast before: (B, h, outputs)."""
+        outputs: list[Tensor] = []
+        for first in range(0, self.h, self.segment):
+            if outputs:
+                own = outputs[-1][..., self.point]  # (B, segment)
+                read = inputs(Batch(own, None if batch.observed is None else torch.ones_like(own)))
+                _, state = self.encoder(functional.relu(self.embed(segments(read, self.segment))), state)
+            now = skip[:, first : first + self.segment]  # the last segment may be shorter
+            steps = self.project(self.dropout(top(state))).unflatten(-1, (self.segment, -1))
+            outputs.append(self.head(steps[:, : now.shape[1]]) + now)
+        return torch.cat(outputs, dim=1)
+
+    def _decode(self, state: State, size: int) -> Tensor:
         """One step of the cell for every future segment at once: (B, future_segments, hidden)."""
         queries = self.position.repeat(size, 1).unsqueeze(1)  # (B * future_segments, 1, hidden)
         if isinstance(state, tuple):
@@ -72,6 +104,7 @@ class SegRNN:
         hidden_size: width of embedding and state.
         num_layers: stacked recurrent layers.
         cell: ``gru`` (the paper's; better here at equal time), ``lstm``, ``rnn`` or ``rnn_relu``.
+        decoding: ``parallel``, all segments of the future at once, or ``recursive``, each fed the one before.
         dropout: on the decoded features (and between layers).
         seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts.
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
@@ -82,12 +115,23 @@ class SegRNN:
     hidden_size: int = 128
     num_layers: int = 1
     cell: str = "gru"
+    decoding: str = "parallel"
     dropout: float = 0.0
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
 
     def build(self, facts: Facts) -> nn.Module:
-        """The network for ``facts``."""
-        season = facts.seasons[0] if facts.seasons else facts.h
-        segment = self.segment or min(max(season, 2), 24, facts.input_size)
-        return SegRNNNet(facts, segment, self.hidden_size, self.cell, self.num_layers, self.dropout, self.seasonal_skip)
+        """The network for ``facts``. Raises ``ConfigError`` for an unknown cell or decoding."""
+        if self.decoding not in DECODINGS:
+            raise ConfigError(f"decoding={self.decoding!r} is not one of {', '.join(DECODINGS)}.")
+        segment = segment_length(self.segment, facts)
+        return SegRNNNet(
+            facts,
+            segment,
+            self.hidden_size,
+            self.cell,
+            self.num_layers,
+            self.decoding,
+            self.dropout,
+            self.seasonal_skip,
+        )

@@ -77,9 +77,12 @@ class Keeper(pl.Callback):
             trainer.should_stop = True
 
     def _is_better(self, point: CurvePoint) -> bool:
+        """Only ends of cycles compete: in between the learning rate is high and a good score is often luck."""
         best = self.best_point
         if point.validation_loss is None or best is None or best.validation_loss is None:
             return True
+        if point.ends_cycle != best.ends_cycle:
+            return point.ends_cycle
         return point.validation_loss < best.validation_loss
 
     def _out_of_patience(self) -> bool:

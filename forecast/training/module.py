@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from forecast.errors import TrainingError
 from forecast.nets.facts import Facts
+from forecast.nets.forks import Forking
 from forecast.nets.scaling import Scaled, scale_window
 from forecast.training.average import WeightAverage
 from forecast.training.losses import cell_loss, weighted_mean
@@ -120,6 +121,10 @@ class ForecastModule(pl.LightningModule):
 
     def _batch_loss(self, batch: Batch) -> Tensor:
         scaled = scale_window(batch)
+        if isinstance(self.net, Forking):
+            forks = self.net.forked(scaled.batch)
+            weight = forks.weight * (scaled.scale > 0).unsqueeze(-1)
+            return weighted_mean(self.cell_loss(forks.output, forks.future), weight)
         return self.loss_of(self.net(scaled.batch), scaled)
 
     def loss_of(self, output: Tensor, scaled: Scaled) -> Tensor:

@@ -68,7 +68,7 @@ class Neural:
 
     def fit(self, panel: Panel, task: Task) -> FittedNeural:
         """Train on ``panel``. Raises ``DataError`` when no series is long enough, ``TrainingError`` on divergence."""
-        from forecast.training.run import train  # Lightning is imported by those who train
+        from forecast.training.run import Job, train  # Lightning is imported by those who train
 
         seasons = supported_seasons(panel, task)
         input_size = self.architecture.input_size or derived_input_size(panel, task, seasons)
@@ -83,7 +83,8 @@ class Neural:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed)
             net = self.architecture.build(facts)
-        outcome = train(net, source, facts, self.training, seed=task.seed, label=self.name, shown=task.progress)
+        job = Job(self.architecture, facts, self.training, task.seed, self.name, task.progress)
+        outcome = train(net, source, job)
         fitted = FittedNeural(self.architecture, facts, net, None, {})
         return replace(
             fitted,

@@ -27,6 +27,30 @@ from forecast.training.source import Source
 
 
 @dataclass(frozen=True)
+class Job:
+    """One training: what is trained, how, from which seed, and what to show of it.
+
+    ``architecture`` is what the net was built from; together with the data it tells one job from another.
+    """
+
+    architecture: object
+    facts: Facts
+    training: Training
+    seed: int = 0
+    label: str = "net"
+    shown: bool = False
+
+    def fingerprint(self, source: Source) -> str:
+        """Identifies the job and its data, so that only the same job is ever resumed."""
+        settings = asdict(replace(self.training, log_dir=None, checkpoint_dir=None))
+        parts = (self.architecture, self.facts, sorted(settings.items()), self.seed)
+        digest = hashlib.sha256(repr(parts).encode())
+        digest.update(source.store.values.numpy().tobytes())
+        digest.update(source.store.offsets.tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What training gave: the curves, and which point the weights are from."""
 
@@ -87,31 +111,20 @@ def quiet_lightning() -> Iterator[None]:
         rank.setLevel(rank_level)
 
 
-def fingerprint(source: Source, facts: Facts, training: Training, architecture: str, seed: int) -> str:
-    """Identifies a training job, so that only the same job is ever resumed."""
-    settings = asdict(replace(training, log_dir=None, checkpoint_dir=None))
-    digest = hashlib.sha256(repr((architecture, facts, sorted(settings.items()), seed)).encode())
-    digest.update(source.store.values.numpy().tobytes())
-    digest.update(source.store.offsets.tobytes())
-    return digest.hexdigest()
-
-
-def train(
-    net: nn.Module, source: Source, facts: Facts, training: Training, *, seed: int, label: str, shown: bool
-) -> Outcome:
+def train(net: nn.Module, source: Source, job: Job) -> Outcome:
     """Train ``net`` in place and leave the best weights in it.
 
     The global random state is left as it was. Raises ``TrainingError`` when a gradient is not finite.
     """
     keep_freed_memory()
-    budget = Budget(training.steps, training.max_time)
+    training = job.training
+    budget = training.budget()
     folder = None if training.checkpoint_dir is None else Path(training.checkpoint_dir)
-    job = fingerprint(source, facts, training, label + repr(net), seed) if folder else ""
-    keeper = Keeper(training.patience, folder, job)
+    keeper = Keeper(training.patience, folder, job.fingerprint(source) if folder else "")
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())), quiet_lightning():
-        module = ForecastModule(net, source, facts, training, budget, seed)
+        module = ForecastModule(net, source, job.facts, training, budget, job.seed)
         slots = keeper.restore(module)
-        callbacks: list[pl.Callback] = [keeper, Bar(label, shown)]
+        callbacks: list[pl.Callback] = [keeper, Bar(job.label, job.shown)]
         if slots is not None:
             callbacks.append(ResumeOptimizer(slots))
         _fit(module, training, callbacks, budget)
@@ -120,7 +133,7 @@ def train(
     net.cpu()
     best = keeper.best_point
     if best is None:
-        raise TrainingError(f"{label}: the training budget left no time for a single step. Raise max_time.")
+        raise TrainingError(f"{job.label}: the training budget left no time for a single step. Raise max_time.")
     return Outcome(tuple(keeper.curves), best.step, module.done, budget.elapsed())
 
 

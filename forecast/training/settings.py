@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forecast.errors import ConfigError
-from forecast.training.schedule import Schedule
+from forecast.training.schedule import Budget, Schedule
 
 LOSSES = ("mae", "mse", "huber")
 PRECISIONS = ("32", "bf16")
-DEFAULT_MAX_STEPS = 4000
+DEFAULT_MAX_STEPS = 10_000
+DEFAULT_MAX_TIME = 120.0
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Training:
         batch_size: windows in a step.
         learning_rate: peak of every cycle of the schedule (linear warm-up, then cosine to zero).
         weight_decay: AdamW's.
-        max_steps: optimiser steps; ``None`` with ``max_time`` given means as many as fit, otherwise 4000.
-        max_time: seconds of training, validation included; ``None`` for no limit. With a time limit the schedule
-            follows the clock, so two runs differ slightly; with ``max_steps`` alone they are bit-equal.
+        max_steps: optimiser steps. With ``max_time`` alone, as many as fit.
+        max_time: seconds of training, validation included. Where the clock decides, two runs differ slightly; with
+            ``max_steps`` alone they are bit-equal. With neither given, 10,000 steps or 120 seconds, whichever is first.
         cycles: cosine cycles, each twice as long as the one before; 1 is a plain cosine.
         warmup: share of a cycle spent warming up.
         gradient_clip: largest gradient norm; ``None`` leaves gradients alone.
@@ -45,10 +46,10 @@ class Training:
     weight_decay: float = 1e-2
     max_steps: int | None = None
     max_time: float | None = None
-    cycles: int = 4
+    cycles: int = 7
     warmup: float = 0.05
     gradient_clip: float | None = 1.0
-    average: float = 0.99
+    average: float = 0.0
     loss: str = "mae"
     validations: int = 5
     patience: int | None = 1
@@ -85,9 +86,8 @@ class Training:
         """Learning rate and validations over the budget."""
         return Schedule(self.cycles, self.validations, self.warmup)
 
-    @property
-    def steps(self) -> int | None:
-        """The step budget: ``None`` only when time alone limits training."""
+    def budget(self) -> Budget:
+        """A fresh budget that starts now."""
         if self.max_steps is None and self.max_time is None:
-            return DEFAULT_MAX_STEPS
-        return self.max_steps
+            return Budget(DEFAULT_MAX_STEPS, DEFAULT_MAX_TIME)
+        return Budget(self.max_steps, self.max_time)

@@ -12,7 +12,7 @@ import torch
 from forecast.ingest.door import to_panel
 from forecast.models import LSTM
 from forecast.nets.facts import Facts
-from forecast.training.run import train
+from forecast.training.run import Job, train
 from forecast.training.settings import Training
 from forecast.training.source import build_source
 
@@ -39,7 +39,7 @@ def main() -> None:
         precision=options.precision,
     )
     cpu = time.process_time()
-    outcome = train(net, source, facts, settings, seed=0, label="forecast", shown=False)
+    outcome = train(net, source, Job(type(net).__name__, facts, settings))
     first, last = outcome.curves[0], outcome.curves[-1]
     seconds = last.seconds - first.seconds
     line = {

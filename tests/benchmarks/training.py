@@ -10,7 +10,7 @@ import torch
 from forecast.models import LSTM, SegRNN
 from forecast.nets.facts import Facts
 from forecast.nets.scaling import scale_window
-from forecast.training.run import train
+from forecast.training.run import Job, train
 from forecast.training.runtime import keep_freed_memory
 from forecast.training.settings import Training
 from forecast.training.source import Source, build_source
@@ -55,7 +55,7 @@ def ours(net: torch.nn.Module, source: Source, facts: Facts, steps: int, precisi
         patience=None,
         precision=precision,
     )
-    outcome = train(net, source, facts, settings, seed=0, label="bench", shown=False)
+    outcome = train(net, source, Job(type(net).__name__, facts, settings))
     first, last = outcome.curves[0], outcome.curves[-1]
     return (last.step - first.step) * BATCH / (last.seconds - first.seconds)
 

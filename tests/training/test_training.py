@@ -110,10 +110,11 @@ def test_a_time_budget_ends_training(frame):
     assert fitted.history["seconds"] < 5
 
 
-def test_the_best_validation_weights_are_kept(frame):
-    training = Training(max_steps=60, learning_rate=0.05, batch_size=16, cycles=1, validations=10, patience=None)
+def test_the_weights_of_the_best_end_of_a_cycle_are_kept(frame):
+    training = Training(max_steps=60, learning_rate=0.05, batch_size=16, cycles=4, validations=2, patience=None)
     fitted = Forecaster(TINY, h=3, training=training, progress=False).fit(frame)._fitted["segrnn"]
-    losses = {point["step"]: point["validation_loss"] for point in fitted.history["curves"]}
+    losses = {p["step"]: p["validation_loss"] for p in fitted.history["curves"] if p["ends_cycle"]}
+    assert len(losses) == 4
     assert losses[fitted.history["best_step"]] == min(losses.values())
 
 
