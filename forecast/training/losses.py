@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+LEAST_SEASONAL_ERROR = 0.2
 # (output (B, h, Q), target (B, h)) -> error of each cell (B, h)
 CellLoss = Callable[[Tensor, Tensor], Tensor]
 
@@ -40,10 +41,29 @@ def pinball(probs: tuple[float, ...]) -> CellLoss:
 
 def cell_loss(name: str, probs: tuple[float, ...] = ()) -> CellLoss:
     """The loss called ``name``, or the pinball loss when the net forecasts quantiles."""
-    return pinball(probs) if probs else {"mae": mae, "mse": mse, "huber": huber}[name]
+    return pinball(probs) if probs else {"mase": mae, "mae": mae, "mse": mse, "huber": huber}[name]
+
+
+def seasonal_error(past: Tensor, observed: Tensor | None, season: int) -> Tensor:
+    """Mean absolute error of the seasonal naive forecast within the past (B, input_size), shape (B, 1).
+
+    The scale of MASE (Hyndman and Koehler 2006, "Another look at measures of forecast accuracy"), taken window by window.
+    Kept above ``LEAST_SEASONAL_ERROR`` window spreads, so that no window shouts down all others; 1 where no two rows
+    a season apart are known.
+    """
+    season = season if 0 < season < past.shape[1] else 1
+    steps = (past[:, season:] - past[:, :-season]).abs()
+    if observed is None:
+        error = steps.mean(1, keepdim=True)
+    else:
+        pairs = observed[:, season:] * observed[:, :-season]
+        count = pairs.sum(1, keepdim=True)
+        error = (steps * pairs).sum(1, keepdim=True) / count.clamp(min=1.0)
+        error = torch.where(count > 0, error, torch.ones_like(error))
+    return error.clamp(min=LEAST_SEASONAL_ERROR)
 
 
 def weighted_mean(errors: Tensor, weight: Tensor) -> Tensor:
-    """Mean of ``errors`` (B, h) over the cells of ``weight`` (broadcastable, 0 or 1); 0 when there is none."""
+    """Mean of ``errors * weight`` (B, h) over the cells of positive weight (broadcastable); 0 when there is none."""
     weight = weight.expand_as(errors)
-    return (errors * weight).sum() / weight.sum().clamp(min=1.0)
+    return (errors * weight).sum() / (weight > 0).sum().clamp(min=1)

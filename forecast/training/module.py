@@ -16,7 +16,7 @@ from forecast.nets.facts import Facts
 from forecast.nets.forks import Forking
 from forecast.nets.scaling import Scaled, scale_window
 from forecast.training.average import WeightAverage
-from forecast.training.losses import cell_loss, weighted_mean
+from forecast.training.losses import cell_loss, seasonal_error, weighted_mean
 from forecast.training.schedule import Budget
 from forecast.training.settings import Training
 from forecast.training.source import Source
@@ -58,6 +58,7 @@ class ForecastModule(pl.LightningModule):
         self.schedule = training.schedule
         self.seed = seed
         self.cell_loss = cell_loss(training.loss, facts.probs)
+        self.season = facts.seasons[0] if facts.seasons else 1
         self.done = 0
         self.average = WeightAverage(net, training.average)
         self.resumed_average: list[Tensor] | None = None
@@ -123,19 +124,26 @@ class ForecastModule(pl.LightningModule):
         scaled = scale_window(batch)
         if isinstance(self.net, Forking):
             forks = self.net.forked(scaled.batch)
-            weight = forks.weight * (scaled.scale > 0).unsqueeze(-1)
+            weight = forks.weight * self._window_weight(scaled).unsqueeze(-1)
             return weighted_mean(self.cell_loss(forks.output, forks.future), weight)
         return self.loss_of(self.net(scaled.batch), scaled)
 
     def loss_of(self, output: Tensor, scaled: Scaled) -> Tensor:
-        """Mean loss over known cells of windows whose past varies (a constant past forecasts itself)."""
+        """Mean loss over the known cells of the future, each window by its weight."""
         future = scaled.batch.future
         if future is None:
             raise ValueError("a loss needs the future of the window")
-        weight = (scaled.scale > 0).to(output.dtype)
+        weight = self._window_weight(scaled)
         if scaled.batch.future_observed is not None:
             weight = weight * scaled.batch.future_observed
         return weighted_mean(self.cell_loss(output, future), weight)
+
+    def _window_weight(self, scaled: Scaled) -> Tensor:
+        """What each window counts (B, 1): nothing where the past is constant, because a constant forecasts itself."""
+        weight = (scaled.scale > 0).to(scaled.batch.past.dtype)
+        if self.settings.loss != "mase":
+            return weight
+        return weight / seasonal_error(scaled.batch.past, scaled.batch.observed, self.season)
 
     def on_validation_start(self) -> None:
         """Validation judges the averaged weights: they are what is kept."""

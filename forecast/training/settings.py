@@ -8,7 +8,7 @@ from pathlib import Path
 from forecast.errors import ConfigError
 from forecast.training.schedule import Budget, Schedule
 
-LOSSES = ("mae", "mse", "huber")
+LOSSES = ("mase", "mae", "mse", "huber")
 PRECISIONS = ("32", "bf16")
 DEFAULT_MAX_STEPS = 10_000
 DEFAULT_MAX_TIME = 120.0
@@ -30,7 +30,8 @@ class Training:
         gradient_clip: largest gradient norm; ``None`` leaves gradients alone.
         average: decay of the moving average of the weights, which is what validation judges and the model keeps;
             0 keeps the weights themselves.
-        loss: ``mae``, ``mse`` or ``huber``; nets with quantiles use the pinball loss instead.
+        loss: ``mase`` (absolute error over the window's seasonal naive error), ``mae``, ``mse`` or ``huber`` (over its
+            mean absolute deviation). Nets with quantiles use the pinball loss, with the weights of ``mase`` if chosen.
         validations: how many times validation runs in a cycle.
         patience: stop after this many whole cycles without a better validation; ``None`` never stops early.
         precision: ``32``, or ``bf16`` (autocast), faster on processors and cards that have it.
@@ -50,9 +51,9 @@ class Training:
     warmup: float = 0.05
     gradient_clip: float | None = 1.0
     average: float = 0.0
-    loss: str = "mae"
+    loss: str = "mase"
     validations: int = 5
-    patience: int | None = 1
+    patience: int | None = 3
     precision: str = "32"
     accelerator: str = "auto"
     log_dir: str | Path | None = None

@@ -19,7 +19,7 @@ from forecast.ingest.door import to_panel
 from forecast.model import Task
 from forecast.models import LSTM, SegRNN
 from forecast.training import keeper as keeper_module
-from forecast.training.losses import cell_loss, pinball, weighted_mean
+from forecast.training.losses import cell_loss, pinball, seasonal_error, weighted_mean
 from forecast.training.neural import Neural
 from forecast.training.schedule import Budget, Chunks, Schedule
 from forecast.training.source import build_source
@@ -55,9 +55,19 @@ def test_the_pinball_loss_equals_hand_arithmetic():
     assert pinball((0.1, 0.9))(output, target).item() == pytest.approx(0.2)
 
 
+def test_the_seasonal_error_is_the_scale_of_mase_within_the_window():
+    past = torch.tensor([[1.0, 3.0, 2.0, 4.0], [0.0, 0.0, 0.0, 0.0]])
+    assert seasonal_error(past, None, 1).tolist() == [[pytest.approx(5 / 3)], [pytest.approx(0.2)]]
+    assert seasonal_error(past, None, 2)[0].item() == 1.0
+    observed = torch.tensor([[1.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.0, 0.0]])
+    assert seasonal_error(past, observed, 1).tolist() == [[2.0], [1.0]]
+    assert seasonal_error(past, None, 9)[0].item() == pytest.approx(5 / 3)
+
+
 def test_cells_of_weight_zero_do_not_count():
     errors = torch.tensor([[1.0, 100.0], [3.0, 5.0]])
     assert weighted_mean(errors, torch.tensor([[1.0, 0.0], [1.0, 1.0]])).item() == 3.0
+    assert weighted_mean(errors, torch.tensor([[2.0, 0.0], [1.0, 1.0]])).item() == pytest.approx(10 / 3)
     assert weighted_mean(errors, torch.zeros(2, 1)).item() == 0.0
 
 
