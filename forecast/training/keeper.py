@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor
 
 from forecast.atomic import write_bytes
+from forecast.errors import ForecastWarning, TrainingError, printable
 from forecast.training.module import ForecastModule
 
 FILE = "training.safetensors"
@@ -47,6 +50,7 @@ class Keeper(pl.Callback):
         self.curves: list[CurvePoint] = []
         self.best: dict[str, Tensor] = {}
         self.best_point: CurvePoint | None = None
+        self.finished = False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Lightning calls this after the validation that ends a period."""
@@ -64,6 +68,7 @@ class Keeper(pl.Callback):
             ends_cycle=passed % module.schedule.validations == 0,
             learning_rate=float(trainer.optimizers[0].param_groups[0]["lr"]),
         )
+        self._check_finite(point)
         self.curves.append(point)
         if self._is_better(point):
             self.best_point = point
@@ -71,10 +76,23 @@ class Keeper(pl.Callback):
                 self.best = {name: value.detach().clone() for name, value in module.net.state_dict().items()}
         for logger in trainer.loggers:
             logger.log_metrics({k: v for k, v in asdict(point).items() if v is not None}, step=point.step)
+        self.finished = module.budget.progress(module.done) >= 1.0 or self._out_of_patience()
         if self.folder is not None:
             self._save(trainer, module)
-        if module.budget.progress(module.done) >= 1.0 or self._out_of_patience():
+        if self.finished:
             trainer.should_stop = True
+
+    def _check_finite(self, point: CurvePoint) -> None:
+        """Refuse to go on, and to publish anything, once numbers are lost. One look a period costs no device sync."""
+        values = {"training loss": point.train_loss, "gradient norm": point.gradient_norm}
+        if point.validation_loss is not None:
+            values["validation loss"] = point.validation_loss
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"The {name} is {value} by step {point.step}; no model was made. Lower learning_rate, set "
+                    "gradient_clip, or look for extreme values in the target."
+                )
 
     def _is_better(self, point: CurvePoint) -> bool:
         """Only ends of cycles compete: in between the learning rate is high and a good score is often luck."""
@@ -104,6 +122,7 @@ class Keeper(pl.Callback):
             "fingerprint": self.fingerprint,
             "step": module.done,
             "elapsed": module.budget.elapsed(),
+            "finished": self.finished,
             "curves": [asdict(point) for point in self.curves],
         }
         plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
@@ -112,15 +131,26 @@ class Keeper(pl.Callback):
         os.makedirs(self.folder, exist_ok=True)
         write_bytes(self.folder / FILE, data)
 
-    def restore(self, module: ForecastModule) -> dict[int, Any] | None:
-        """Put an interrupted training of the same job back; gives the optimiser state, or None for a fresh start."""
+    def _load(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """The checkpoint of this very job, if there is one that can be read."""
         if self.folder is None or not (self.folder / FILE).is_file():
             return None
-        with safetensors.safe_open(self.folder / FILE, framework="pt") as file:
-            facts = json.loads((file.metadata() or {}).get("training", "{}"))
-            if facts.get("fingerprint") != self.fingerprint:
-                return None
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        path = self.folder / FILE
+        try:
+            facts, tensors = _read(path)
+        except (safetensors.SafetensorError, ValueError) as error:
+            message = f"{path} cannot be read ({printable(str(error))}); training starts from the beginning."
+            warnings.warn(message, ForecastWarning, stacklevel=2)
+            return None
+        return (facts, tensors) if facts.get("fingerprint") == self.fingerprint else None
+
+    def restore(self, module: ForecastModule) -> dict[int, Any] | None:
+        """Put an interrupted training of the same job back; gives the optimiser state, or None for a fresh start."""
+        loaded = self._load()
+        if loaded is None:
+            return None
+        facts, tensors = loaded
+        self.finished = facts["finished"]
         module.net.load_state_dict(_under(tensors, "net."))
         module.done = facts["step"]
         module.budget.elapsed_before = facts["elapsed"]
@@ -136,6 +166,12 @@ class Keeper(pl.Callback):
             number, slot = name.split(".", 1)
             slots.setdefault(int(number), {})[slot] = value
         return slots
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    with safetensors.safe_open(path, framework="pt") as file:
+        facts = json.loads((file.metadata() or {}).get("training", "{}"))
+        return facts, {name: file.get_tensor(name) for name in file.keys()}
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -47,7 +47,7 @@ def cell_loss(name: str, probs: tuple[float, ...] = ()) -> CellLoss:
 def seasonal_error(past: Tensor, observed: Tensor | None, season: int) -> Tensor:
     """Mean absolute error of the seasonal naive forecast within the past (B, input_size), shape (B, 1).
 
-    The scale of MASE (Hyndman and Koehler 2006, "Another look at measures of forecast accuracy"), taken window by window.
+    The scale of MASE (Hyndman and Koehler 2006, "Another look at measures of forecast accuracy"), window by window.
     Kept above ``LEAST_SEASONAL_ERROR`` window spreads, so that no window shouts down all others; 1 where no two rows
     a season apart are known.
     """

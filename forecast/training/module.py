@@ -116,8 +116,8 @@ class ForecastModule(pl.LightningModule):
 
     def _broken(self, step: int, loss: Tensor) -> str:
         return (
-            f"Training met a non-finite gradient at step {step} (loss {loss.item():.4g}); the weights before it were "
-            "kept. Lower learning_rate, set gradient_clip, or look for extreme values in the target."
+            f"Training met a non-finite gradient at step {step} (loss {loss.item():.4g}); no model was made. "
+            "Lower learning_rate, set gradient_clip, or look for extreme values in the target."
         )
 
     def _batch_loss(self, batch: Batch) -> Tensor:
@@ -155,7 +155,7 @@ class ForecastModule(pl.LightningModule):
 
     def validation_step(self, chunk: range, _: int) -> None:
         """Mean loss over one chunk of validation windows."""
-        batch = self.source.validation_batch(chunk.start, chunk.stop)
+        batch = self.source.at(self.source.validation[chunk.start : chunk.stop])
         scaled = scale_window(batch)
         blind = scaled.batch._replace(future=None, future_observed=None)
         self.log("validation_loss", self.loss_of(self.net(blind), scaled), batch_size=len(chunk), logger=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from forecast.conformal import Conformal, calibrate
-from forecast.errors import ConfigError
+from forecast.errors import ConfigError, ForecastWarning
 from forecast.model import Prediction, Task
 from forecast.nets.facts import Architecture, Facts
 from forecast.nets.heads import point_index
@@ -20,9 +21,10 @@ from forecast.nets.scaling import scale_window
 from forecast.nets.summary import layer_table, parameter_count
 from forecast.panel.fill import fill_unknown, previous_known
 from forecast.panel.panel import Panel
+from forecast.training.calibration import calibration_starts, residuals
 from forecast.training.runtime import keep_freed_memory
 from forecast.training.settings import Training
-from forecast.training.source import Source, build_source
+from forecast.training.source import build_source
 from forecast.windows.gather import Batch, gather
 from forecast.windows.sampler import last_windows
 from forecast.windows.store import Affine, build_store, fit_affine, has_unknown
@@ -73,6 +75,13 @@ class Neural:
         seasons = supported_seasons(panel, task)
         input_size = self.architecture.input_size or derived_input_size(panel, task, seasons)
         source = build_source(panel, input_size, task.h, task.season_length, task.val_size)
+        if not len(source.validation) and task.val_size is None:
+            warnings.warn(
+                f"{self.name}: no series is long enough to hold out {task.h} rows; the last weights are kept and "
+                "intervals rest on windows that were trained on, so they may be too narrow.",
+                ForecastWarning,
+                stacklevel=3,
+            )
         facts = Facts(
             input_size=input_size,
             h=task.h,
@@ -88,7 +97,7 @@ class Neural:
         fitted = FittedNeural(self.architecture, facts, net, None, {})
         return replace(
             fitted,
-            intervals=None if facts.probs else calibrate(_validation_residuals(fitted, source)),
+            intervals=None if facts.probs else calibrate(residuals(net, source, calibration_starts(source))),
             history={
                 "curves": [asdict(point) for point in outcome.curves],
                 "best_step": outcome.best_step,
@@ -204,22 +213,3 @@ def anchored(affine: Affine, tail: Panel, panel: Panel) -> Affine:
 def _chunks(count: int) -> Iterator[slice]:
     for start in range(0, count, PREDICT_BATCH):
         yield slice(start, min(start + PREDICT_BATCH, count))
-
-
-def _validation_residuals(fitted: FittedNeural, source: Source) -> Float:
-    """Errors of the point forecast on the validation windows in window spreads, (V, h); NaN where unknown."""
-    residuals = [np.empty((0, source.h))]
-    with torch.inference_mode():
-        for rows in _chunks(len(source.validation)):
-            batch = source.validation_batch(rows.start, rows.stop)
-            scaled = scale_window(batch)
-            output = fitted.net(scaled.batch._replace(future=None, future_observed=None))[..., 0]
-            future = scaled.batch.future
-            if future is None:
-                raise ValueError("validation windows have a future")
-            error = (output - future).numpy().astype(np.float64)
-            usable = (scaled.scale > 0).numpy() & np.ones_like(error, dtype=bool)
-            if scaled.batch.future_observed is not None:
-                usable &= scaled.batch.future_observed.numpy() > 0
-            residuals.append(np.where(usable, error, np.nan))
-    return np.concatenate(residuals)

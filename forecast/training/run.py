@@ -119,15 +119,19 @@ def train(net: nn.Module, source: Source, job: Job) -> Outcome:
     keep_freed_memory()
     training = job.training
     budget = training.budget()
-    folder = None if training.checkpoint_dir is None else Path(training.checkpoint_dir)
-    keeper = Keeper(training.patience, folder, job.fingerprint(source) if folder else "")
+    folder, fingerprint = None, ""
+    if training.checkpoint_dir is not None:
+        fingerprint = job.fingerprint(source)
+        folder = Path(training.checkpoint_dir) / f"{job.label}-{fingerprint[:12]}"
+    keeper = Keeper(training.patience, folder, fingerprint)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())), quiet_lightning():
         module = ForecastModule(net, source, job.facts, training, budget, job.seed)
         slots = keeper.restore(module)
         callbacks: list[pl.Callback] = [keeper, Bar(job.label, job.shown)]
         if slots is not None:
             callbacks.append(ResumeOptimizer(slots))
-        _fit(module, training, callbacks, budget)
+        if not keeper.finished:
+            _fit(module, job, callbacks, budget)
         as_best(module, keeper)
     net.eval()
     net.cpu()
@@ -137,9 +141,10 @@ def train(net: nn.Module, source: Source, job: Job) -> Outcome:
     return Outcome(tuple(keeper.curves), best.step, module.done, budget.elapsed())
 
 
-def _fit(module: ForecastModule, training: Training, callbacks: list[pl.Callback], budget: Budget) -> None:
+def _fit(module: ForecastModule, job: Job, callbacks: list[pl.Callback], budget: Budget) -> None:
+    training = job.training
     held_out = ValidationChunks(len(module.source.validation))
-    logger = CSVLogger(str(training.log_dir), name="", version="") if training.log_dir is not None else False
+    logger = CSVLogger(str(training.log_dir), name=job.label, version="") if training.log_dir is not None else False
     trainer = pl.Trainer(
         max_epochs=-1,
         accelerator=training.accelerator,
@@ -154,5 +159,4 @@ def _fit(module: ForecastModule, training: Training, callbacks: list[pl.Callback
         use_distributed_sampler=False,
         log_every_n_steps=1,
     )
-    if budget.progress(module.done) < 1.0:
-        trainer.fit(module, Chunks(budget, training.schedule, module.done), held_out if len(held_out) else None)
+    trainer.fit(module, Chunks(budget, training.schedule, module.done), held_out if len(held_out) else None)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from forecast.errors import DataError, Fault, some
+from forecast.errors import ConfigError, DataError, Fault, some
 from forecast.panel.panel import Panel
 from forecast.windows.gather import Batch, gather
 from forecast.windows.sampler import Windows, training_windows
@@ -29,9 +29,12 @@ def held_out_rows(panel: Panel, least: int, h: int, val_size: int | None) -> Int
     """Rows at the end of each series kept for validation, shape (S,).
 
     By default ``h``; with few series up to a sixth of each, so that validation and intervals rest on more than one
-    window. Series too short to train without those rows keep them all (0 held out).
+    window. Series too short to train without those rows keep them all (0 held out). Raises ``ConfigError`` for a
+    ``val_size`` between 0 and ``h``.
     """
     lengths = panel.lengths
+    if val_size is not None and 0 < val_size < h:
+        raise ConfigError(f"val_size={val_size} is less than the horizon {h}: no validation window fits.")
     if val_size is not None:
         wanted = np.full(len(panel), val_size)
     elif len(panel) < FEW_SERIES:
@@ -41,9 +44,9 @@ def held_out_rows(panel: Panel, least: int, h: int, val_size: int | None) -> Int
     return np.where(lengths >= least + h + wanted, wanted, 0).astype(np.int64)
 
 
-def padding_rows(panel: Panel, input_size: int, h: int, least: int) -> Int:
-    """Unknown rows put before each series shorter than two windows, so that its early cutoffs train too."""
-    return np.where(panel.lengths < 2 * (input_size + h), input_size - least, 0).astype(np.int64)
+def padding_rows(training_rows: Int, input_size: int, h: int, least: int) -> Int:
+    """Unknown rows put before each series with fewer training rows than two windows: its early cutoffs train too."""
+    return np.where(training_rows < 2 * (input_size + h), input_size - least, 0).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,9 @@ class Source:
         starts = self.windows.random(batch_size, seed, step).to(self.store.values.device)
         return gather(self.store, starts, self.input_size, self.h, progress)
 
-    def validation_batch(self, start: int, stop: int) -> Batch:
-        """Validation windows ``start:stop``."""
-        rows = self.validation[start:stop].to(self.store.values.device)
-        return gather(self.store, rows, self.input_size, self.h)
+    def at(self, starts: Tensor) -> Batch:
+        """The windows that begin at rows ``starts`` (B,), as they are at prediction, with their future beside."""
+        return gather(self.store, starts.to(self.store.values.device), self.input_size, self.h)
 
 
 def build_source(panel: Panel, input_size: int, h: int, season_length: int, val_size: int | None) -> Source:
@@ -84,7 +86,7 @@ def build_source(panel: Panel, input_size: int, h: int, season_length: int, val_
     """
     least = least_past(input_size, season_length)
     held_out = held_out_rows(panel, least, h, val_size)
-    padding = padding_rows(panel, input_size, h, least)
+    padding = padding_rows(panel.lengths - held_out, input_size, h, least)
     affine = fit_affine(panel.head(panel.lengths - held_out))
     store = build_store(panel, affine, padding, indicator=bool(padding.any()) or has_unknown(panel))
     windows = training_windows(store, input_size + h, held_out)

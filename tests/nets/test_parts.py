@@ -135,3 +135,18 @@ def test_an_unknown_cell_or_nonlinearity_is_refused_with_the_known_ones():
         recurrent("transformer", 1, 1)
     with pytest.raises(ConfigError, match="tanh, relu"):
         RNN(nonlinearity="sigmoid").build(Facts(4, 1))
+
+
+def test_small_variation_on_a_high_level_is_not_taken_for_a_constant():
+    past = 1000.0 + torch.sin(torch.arange(48.0))[None]
+    assert scale_window(Batch(past, None)).scale.item() > 0.5
+
+
+def test_quantiles_between_trained_ones_are_interpolated_in_probability(frame, quick):
+    from forecast import Forecaster
+    from forecast.models import LSTM
+
+    arch = LSTM(input_size=12, hidden_size=4, quantiles=(0.1, 0.5, 0.9))
+    out = Forecaster(arch, h=2, training=quick, progress=False).fit(frame).predict(quantiles=[0.1, 0.2, 0.5])
+    low, between, middle = (out[f"lstm-q-{q}"] for q in (0.1, 0.2, 0.5))
+    torch.testing.assert_close(torch.tensor(between), torch.tensor(0.75 * low + 0.25 * middle))

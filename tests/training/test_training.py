@@ -14,12 +14,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecast import ConfigError, DataError, Forecaster, Training, TrainingError
+from forecast import ConfigError, DataError, Forecaster, ForecastWarning, Training, TrainingError
 from forecast.ingest.door import to_panel
 from forecast.model import Task
 from forecast.models import LSTM, SegRNN
+from forecast.nets.facts import Facts
+from forecast.nets.scaling import scale_window
 from forecast.training import keeper as keeper_module
+from forecast.training.calibration import residuals
 from forecast.training.losses import cell_loss, pinball, seasonal_error, weighted_mean
+from forecast.training.module import ForecastModule
 from forecast.training.neural import Neural
 from forecast.training.schedule import Budget, Chunks, Schedule
 from forecast.training.source import build_source
@@ -128,6 +132,120 @@ def test_the_weights_of_the_best_end_of_a_cycle_are_kept(frame):
     assert losses[fitted.history["best_step"]] == min(losses.values())
 
 
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_the_weights_kept_are_those_that_validation_judged(frame, average):
+    panel, task = to_panel(frame), Task(3, 12, progress=False)
+    training = Training(max_steps=60, learning_rate=0.05, batch_size=16, cycles=4, validations=2, average=average)
+    fitted = Neural(TINY, replace(training, patience=None)).fit(panel, task)
+    source = build_source(panel, 12, 3, 12, None)
+    with torch.inference_mode():
+        scaled = scale_window(source.at(source.validation))
+        output = fitted.net(scaled.batch._replace(future=None))
+        weight = (scaled.scale > 0) / seasonal_error(scaled.batch.past, None, 1)
+        loss = weighted_mean(cell_loss("mase")(output, scaled.batch.future), weight).item()
+    ends = [p["validation_loss"] for p in fitted.history["curves"] if p["ends_cycle"]]
+    assert loss == pytest.approx(min(ends), rel=1e-5)
+
+
+def test_averaged_weights_differ_from_the_last_ones(frame, quick):
+    longer = replace(quick, max_steps=20)
+    plain = Forecaster(TINY, h=3, training=longer, progress=False).fit(frame)
+    assert not same(plain, Forecaster(TINY, h=3, training=replace(longer, average=0.9), progress=False).fit(frame))
+
+
+def distance(forecaster: Forecaster, other: Forecaster) -> float:
+    return sum((a - b).abs().sum().item() for a, b in zip(weights_of(forecaster), weights_of(other), strict=True))
+
+
+def test_a_tiny_gradient_clip_all_but_stops_learning(frame, quick):
+    start = Forecaster(TINY, h=3, training=replace(quick, learning_rate=1e-12), progress=False).fit(frame)
+    free, clipped = (
+        Forecaster(TINY, h=3, training=replace(quick, weight_decay=0.0, gradient_clip=clip), progress=False).fit(frame)
+        for clip in (None, 1e-12)
+    )
+    assert distance(clipped, start) < 0.01 * distance(free, start)
+
+
+def test_weight_decay_shrinks_weights(frame, quick):
+    longer = replace(quick, max_steps=30)
+    free, decayed = (
+        Forecaster(TINY, h=3, training=replace(longer, weight_decay=decay), progress=False).fit(frame)
+        for decay in (0.0, 5.0)
+    )
+    size = [sum(w.abs().sum().item() for w in weights_of(f)) for f in (free, decayed)]
+    assert size[1] < 0.9 * size[0]
+
+
+def test_cells_of_unknown_future_teach_nothing(frame, quick):
+    panel = to_panel(frame)
+    masked = replace(panel, values=panel.values.copy())
+    masked.values[20] = np.nan
+    source = build_source(masked, 12, 3, 12, None)
+    module = ForecastModule(TINY.build(Facts(12, 3, 2)), source, Facts(12, 3, 2), quick, quick.budget(), 0)
+    starts = torch.tensor([7, 8])
+    batch = source.at(starts)
+    assert batch.future_observed.tolist() == [[1, 0, 1], [0, 1, 1]]
+    scaled = scale_window(batch)
+    output = torch.randn(2, 3, 1)
+    poisoned = torch.where(batch.future_observed.unsqueeze(-1) > 0, output, torch.full_like(output, 1e6))
+    assert module.loss_of(output, scaled).item() == pytest.approx(module.loss_of(poisoned, scaled).item())
+    errors = residuals(TINY.build(Facts(12, 3, 2)), source, starts)
+    assert np.isnan(errors).tolist() == [[False, True, False], [True, False, False]]
+
+
+def test_running_a_finished_training_again_changes_nothing(frame, tmp_path):
+    training = Training(
+        max_steps=4000, learning_rate=0.2, batch_size=8, cycles=9, validations=2, checkpoint_dir=tmp_path
+    )
+    one, two = (Forecaster(TINY, h=3, training=training, progress=False).fit(frame) for _ in range(2))
+    assert same(one, two)
+    assert one._fitted["segrnn"].history["steps"] == two._fitted["segrnn"].history["steps"] < 4000
+
+
+def test_two_models_keep_checkpoints_and_logs_of_their_own(frame, tmp_path, quick):
+    training = replace(quick, checkpoint_dir=tmp_path / "c", log_dir=tmp_path / "l")
+    Forecaster({"a": TINY, "b": TINY}, h=3, training=training, progress=False).fit(frame)
+    assert len(list((tmp_path / "c").iterdir())) == 2
+    assert sorted(p.name for p in (tmp_path / "l").iterdir()) == ["a", "b"]
+
+
+def test_an_unreadable_checkpoint_is_told_and_training_starts_anew(frame, tmp_path, quick):
+    training = replace(quick, checkpoint_dir=tmp_path)
+    expected = Forecaster(TINY, h=3, training=training, progress=False).fit(frame)
+    (path,) = tmp_path.glob("*/training.safetensors")
+    path.write_bytes(b"garbage")
+    with pytest.warns(ForecastWarning, match="cannot be read"):
+        again = Forecaster(TINY, h=3, training=training, progress=False).fit(frame)
+    assert same(again, expected)
+
+
+def test_lost_numbers_are_never_published(frame, quick, monkeypatch):
+    monkeypatch.setattr(ForecastModule, "train_averages", lambda self: (float("nan"), 1.0))
+    with pytest.raises(TrainingError, match="training loss is nan"):
+        Forecaster(TINY, h=3, training=quick, progress=False).fit(frame)
+
+
+def test_a_validation_smaller_than_the_horizon_is_refused(frame, quick):
+    with pytest.raises(ConfigError, match="val_size=2 is less than the horizon 3"):
+        Forecaster(TINY, h=3, training=quick, progress=False).fit(frame, val_size=2)
+
+
+def test_without_room_for_validation_intervals_come_from_training_windows_and_it_is_told(quick):
+    frame = seasonal_frame(2, 9)
+    arch = SegRNN(input_size=6, segment=3, hidden_size=8)
+    forecaster = Forecaster(arch, h=4, season_length=1, training=quick, progress=False)
+    with pytest.warns(ForecastWarning, match="no series is long enough to hold out 4 rows"):
+        out = forecaster.fit(frame).predict(level=[80])
+    assert (out["segrnn-lo-80"] < out["segrnn-hi-80"]).all()
+
+
+def test_a_large_validation_leaves_a_series_enough_to_train(quick):
+    frame = seasonal_frame(1, 120)
+    arch = SegRNN(input_size=40, segment=4, hidden_size=8)
+    out = Forecaster(arch, h=4, training=quick, progress=False).fit(frame, val_size=80).predict()
+    assert np.isfinite(out["segrnn"]).all()
+
+
 def test_patience_stops_training_early(frame):
     training = Training(max_steps=4000, learning_rate=0.2, batch_size=8, cycles=9, validations=2)
     fitted = Forecaster(TINY, h=3, training=training, progress=False).fit(frame)._fitted["segrnn"]
@@ -162,7 +280,7 @@ def test_an_interrupted_training_resumes_bit_for_bit(frame, tmp_path, monkeypatc
         patch.setattr(keeper_module.Keeper, "_save", save_then_die)
         with pytest.raises(Killed):
             Forecaster(TINY, h=3, training=resumable, progress=False).fit(frame)
-    assert (tmp_path / "training.safetensors").is_file()
+    assert len(list(tmp_path.glob("segrnn-*/training.safetensors"))) == 1
     resumed = Forecaster(TINY, h=3, training=resumable, progress=False).fit(frame)
     assert same(resumed, expected)
     assert resumed._fitted["segrnn"].history["steps"] == 28
@@ -179,7 +297,7 @@ def test_another_job_does_not_resume_from_a_checkpoint_that_is_not_its_own(frame
 def test_the_csv_log_has_a_line_for_each_validation(frame, tmp_path):
     training = Training(max_steps=8, batch_size=8, cycles=1, validations=4, patience=None, log_dir=tmp_path)
     Forecaster(TINY, h=3, training=training, progress=False).fit(frame)
-    rows = list(csv.DictReader(StringIO((tmp_path / "metrics.csv").read_text())))
+    rows = list(csv.DictReader(StringIO((tmp_path / "segrnn" / "metrics.csv").read_text())))
     assert [int(row["step"]) for row in rows] == [2, 4, 6, 8]
     assert all(math.isfinite(float(row["gradient_norm"])) for row in rows)
 
