@@ -20,7 +20,7 @@ from forecast.nets.facts import Facts
 from forecast.progress import progress as progress_bar
 from forecast.training.keeper import CurvePoint, Keeper, ResumeOptimizer, as_best
 from forecast.training.module import ForecastModule, ValidationChunks
-from forecast.training.runtime import keep_freed_memory
+from forecast.training.runtime import keep_freed_memory, threads
 from forecast.training.schedule import Budget, Chunks
 from forecast.training.settings import Training
 from forecast.training.source import Source
@@ -124,7 +124,8 @@ def train(net: nn.Module, source: Source, job: Job) -> Outcome:
         fingerprint = job.fingerprint(source)
         folder = Path(training.checkpoint_dir) / f"{job.label}-{fingerprint[:12]}"
     keeper = Keeper(training.patience, folder, fingerprint)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), quiet_lightning():
+    devices = range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices=devices), quiet_lightning(), threads(training.threads):
         module = ForecastModule(net, source, job.facts, training, budget, job.seed)
         slots = keeper.restore(module)
         callbacks: list[pl.Callback] = [keeper, Bar(job.label, job.shown)]

@@ -5,11 +5,27 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+
+import torch
 
 OPT_OUT = "FORECAST_KEEP_MALLOC"
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Torch uses ``count`` threads within the block (``None``: as many as before)."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @cache

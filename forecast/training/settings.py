@@ -34,6 +34,8 @@ class Training:
             mean absolute deviation). Nets with quantiles use the pinball loss, with the weights of ``mase`` if chosen.
         validations: how many times validation runs in a cycle.
         patience: stop after this many whole cycles without a better validation; ``None`` never stops early.
+        threads: torch threads while training; ``None`` leaves torch's own setting. One is the default: the nets are small,
+            a second thread gains little, costs dearly when the machine is shared, and changes the last bits.
         precision: ``32``, or ``bf16`` (autocast), faster on processors and cards that have it.
         accelerator: Lightning's: ``auto``, ``cpu``, ``gpu``.
         log_dir: folder for Lightning's CSV log; ``None`` writes none.
@@ -54,6 +56,7 @@ class Training:
     loss: str = "mase"
     validations: int = 5
     patience: int | None = 3
+    threads: int | None = 1
     precision: str = "32"
     accelerator: str = "auto"
     log_dir: str | Path | None = None
@@ -79,6 +82,7 @@ class Training:
             ("loss", self.loss, self.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
             ("validations", self.validations, self.validations >= 1, "at least 1"),
             ("patience", patience, patience is None or patience >= 1, "at least 1, or null"),
+            ("threads", self.threads, self.threads is None or self.threads >= 1, "at least 1, or null"),
             ("precision", self.precision, self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
         ]
 

@@ -117,6 +117,16 @@ def test_training_leaves_the_global_random_state_alone(frame, quick):
     assert torch.equal(torch.randn(3), expected)
 
 
+def test_threads_are_set_while_training_and_put_back(frame, quick, monkeypatch):
+    seen = []
+    optimise = ForecastModule._optimise
+    monkeypatch.setattr(ForecastModule, "_optimise", lambda *a: (seen.append(torch.get_num_threads()), optimise(*a)))
+    before = torch.get_num_threads()
+    Forecaster(TINY, h=3, training=replace(quick, threads=before + 1), progress=False).fit(frame)
+    assert set(seen) == {before + 1}
+    assert torch.get_num_threads() == before
+
+
 def test_a_time_budget_ends_training(frame):
     training = Training(max_time=0.3, batch_size=8, patience=None)
     fitted = Forecaster(TINY, h=3, training=training, progress=False).fit(frame)._fitted["segrnn"]
