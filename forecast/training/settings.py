@@ -34,8 +34,8 @@ class Training:
             mean absolute deviation). Nets with quantiles use the pinball loss, with the weights of ``mase`` if chosen.
         validations: how many times validation runs in a cycle.
         patience: stop after this many whole cycles without a better validation; ``None`` never stops early.
-        threads: torch threads while training; ``None`` leaves torch's own setting. One is the default: the nets are small,
-            a second thread gains little, costs dearly when the machine is shared, and changes the last bits.
+        threads: torch threads while training; ``None`` leaves torch's own setting. One is the default: the nets are
+            small, a second thread gains little, costs dearly on a shared machine, and changes the last bits.
         precision: ``32``, or ``bf16`` (autocast), faster on processors and cards that have it.
         accelerator: Lightning's: ``auto``, ``cpu``, ``gpu``.
         log_dir: folder for Lightning's CSV log; ``None`` writes none.
