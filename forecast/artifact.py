@@ -2,15 +2,18 @@
 
 ``model.json`` is the manifest and is written last: it names the other files, which carry part of their checksum in
 their name. Saving over an older model therefore never passes through a state that cannot be loaded: until
-``model.json`` is replaced the old model is whole, from then on the new one is.
+``model.json`` is replaced the old model is whole, from then on the new one is. Two who save at once take turns: the
+folder itself is locked (by the kernel, which lets go when a process dies), so that no lock file is left behind.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ from forecast.errors import ArtifactError, printable
 FORMAT = 1
 MANIFEST = "model.json"
 LARGEST_MANIFEST = 256 * 2**20
+READ_ATTEMPTS = 5
 PART_NAME = re.compile(r"^[a-z]+-[0-9a-f]{16}\.safetensors$")
 
 Array = npt.NDArray[Any]
@@ -42,32 +46,46 @@ class Artifact:
 def write(folder: str | Path, artifact: Artifact) -> Path:
     """Save ``artifact`` to ``folder``, replacing the model that may be there only once the new one is complete.
 
-    Raises ``ArtifactError`` when the path is a file or a link, or a folder that holds something other than a model.
+    Raises ``ArtifactError`` when the path is a file or a link, or a folder that holds something other than a model,
+    and for facts that JSON cannot hold; then nothing is written.
     """
     folder = Path(folder)
-    _check_place(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {}
+    check_place(folder)
+    parts = {}
     for group, arrays in artifact.arrays.items():
         data = safetensors.numpy.save({name: np.ascontiguousarray(value) for name, value in arrays.items()})
-        digest = hashlib.sha256(data).hexdigest()
-        name = f"{group}-{digest[:16]}.safetensors"
-        if not (folder / name).is_file() or _digest(folder / name) != digest:
-            write_bytes(folder / name, data)
-        files[group] = {"name": name, "sha256": digest, "bytes": len(data)}
-    manifest = {"format": FORMAT, "files": files, "facts": artifact.facts}
-    manifest["checksum"] = _checksum(manifest)
-    write_text(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    current = {entry["name"] for entry in files.values()}
-    for stale in folder.glob("*.safetensors"):
-        if PART_NAME.match(stale.name) and stale.name not in current:
-            stale.unlink()
+        parts[group] = (data, hashlib.sha256(data).hexdigest())
+    files = {
+        group: {"name": _part_name(group, digest), "sha256": digest, "bytes": len(data)}
+        for group, (data, digest) in parts.items()
+    }
+    text = _manifest_text(files, artifact.facts)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        check_place(folder)  # again: somebody may have saved something else while we waited
+        for group, (data, digest) in parts.items():
+            path = folder / _part_name(group, digest)
+            if not path.is_file() or _digest(path) != digest:
+                write_bytes(path, data)
+        for group, (data, digest) in parts.items():  # where folders cannot be locked, another saver may have tidied up
+            if not (folder / _part_name(group, digest)).is_file():
+                write_bytes(folder / _part_name(group, digest), data)
+        write_text(folder / MANIFEST, text)
+        current = {entry["name"] for entry in files.values()}
+        for stale in folder.glob("*.safetensors"):
+            if PART_NAME.match(stale.name) and stale.name not in current:
+                stale.unlink(missing_ok=True)
     return folder
 
 
-def _check_place(folder: Path) -> None:
+def check_place(folder: str | Path) -> None:
+    """Raise ``ArtifactError`` unless a model can be saved to ``folder``: it is new, empty, or holds a model."""
+    folder = Path(folder)
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise ArtifactError(f"{printable(str(folder))} is not a folder of its own. Save to a new or a model folder.")
+    above = next((parent for parent in folder.absolute().parents if parent.exists()), None)
+    if above is not None and not above.is_dir():
+        raise ArtifactError(f"{printable(str(folder))} lies below a file, {printable(str(above))}. Save elsewhere.")
     if folder.is_dir() and not (folder / MANIFEST).exists():
         strangers = [
             path.name for path in folder.iterdir() if not PART_NAME.match(path.name) and not path.name.endswith(".tmp")
@@ -78,6 +96,38 @@ def _check_place(folder: Path) -> None:
             )
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold ``folder`` alone; where the system has no such lock, go on without."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems refuse
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _part_name(group: str, digest: str) -> str:
+    return f"{group}-{digest[:16]}.safetensors"
+
+
+def _manifest_text(files: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    manifest: dict[str, Any] = {"format": FORMAT, "files": files, "facts": facts}
+    try:
+        manifest["checksum"] = _checksum(manifest)
+        text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text.encode()
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(f"The model holds a value that cannot be saved: {printable(str(error), 200)}.") from error
+    return text
+
+
 def read(folder: str | Path) -> Artifact:
     """Load what :func:`write` saved.
 
@@ -86,10 +136,17 @@ def read(folder: str | Path) -> Artifact:
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
-    arrays = {}
-    for group, entry in manifest["files"].items():
-        arrays[group] = _read_part(folder, entry)
-    return Artifact(manifest["facts"], arrays)
+    for _ in range(READ_ATTEMPTS):
+        try:
+            arrays = {group: _read_part(folder, entry) for group, entry in manifest["files"].items()}
+            return Artifact(manifest["facts"], arrays)
+        except FileNotFoundError as error:
+            # Saving removes the parts of the model before: if that happened just now, the manifest is another one.
+            missing = Path(error.filename)
+            before, manifest = manifest, read_manifest(folder)
+            if manifest == before:
+                break
+    raise ArtifactError(f"{printable(str(folder))}: {missing.name} is missing. Restore it or save again.")
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -100,7 +157,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     if path.stat().st_size > LARGEST_MANIFEST:
         raise ArtifactError(f"{printable(str(path))} is larger than any manifest we write; it is not loaded.")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{printable(str(path))} is damaged: it is not JSON. Restore it or save again.") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
@@ -123,17 +180,23 @@ def _read_part(folder: Path, entry: Any) -> dict[str, Array]:
     if not isinstance(name, str) or not PART_NAME.match(name):
         raise ArtifactError(f"The manifest names a file {printable(name)} that is not one of ours; it is not opened.")
     path = folder / name
-    if path.is_symlink() or not path.is_file():
-        raise ArtifactError(f"{printable(str(path))} is missing or not a plain file. Restore it or save again.")
-    if path.stat().st_size != entry.get("bytes") or _digest(path) != entry.get("sha256"):
-        raise ArtifactError(
-            f"{printable(str(path))} is damaged: size or checksum differ from the manifest. Restore or save again."
-        )
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise ArtifactError(f"{printable(str(path))} is not a plain file. Restore it or save again.")
+    damaged = f"{printable(str(path))} is damaged: size or checksum differ from the manifest. Restore or save again."
+    if path.stat().st_size != entry.get("bytes"):
+        raise ArtifactError(damaged)
+    data = path.read_bytes()  # read once: what is checked is what is loaded
+    if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
+        raise ArtifactError(damaged)
     try:
-        arrays: dict[str, Array] = safetensors.numpy.load_file(path)
-    except safetensors.SafetensorError as error:
+        arrays: dict[str, Array] = safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:  # KeyError: a type numpy lacks
         raise ArtifactError(f"{printable(str(path))} is not a safetensors file: {printable(str(error))}.") from error
     return arrays
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _digest(path: Path) -> str:

@@ -84,12 +84,12 @@ def _frame(
 
 def _tell_left_out(panel: Panel, pasts: list[Past]) -> None:
     """Warn once about series that had no history yet at some cutoff."""
-    missing = np.ones(len(panel), dtype=bool)
+    always = np.ones(len(panel), dtype=bool)
     for past in pasts:
         present = np.zeros(len(panel), dtype=bool)
         present[past.chosen] = True
-        missing &= present
-    gone = panel.ids[~missing]
+        always &= present
+    gone = panel.ids[~always]
     if len(gone):
         warnings.warn(
             f"{len(gone)} of {len(panel)} series have no known value before some cutoff and are left out there: "

@@ -55,6 +55,7 @@ forecast fit: train a model on everything and save it
 
   data=NAME|FILE, model=NAME, model.KEY=, trainer.KEY=, data.KEY=, h, freq, seed, val_size, progress: as in backtest
   model=NAME          {models}
+  level, quantiles    what a net with model.quantiles learns to tell besides those
   output=FOLDER       where the model goes; the run folder by default
 """,
     "predict": """\
@@ -144,9 +145,10 @@ def _help(command: str) -> str:
     return text.replace("{models}", ", ".join(n for n, entry in entries().items() if entry.group == "model"))
 
 
-def _tell(error: BaseException) -> int:
+def _tell(error: BaseException, which: str = "") -> int:
     kind = type(error).__name__
-    print(f"forecast: {error}", file=sys.stderr)
+    label = f"{kind}: " if kind in ("ValueError", "TypeError") else ""
+    print(f"forecast: {which}{label}{error}", file=sys.stderr)
     return EXIT_CODES.get(kind, 1)
 
 
@@ -203,19 +205,25 @@ def _hydra(command: str, rest: list[str], debug: bool) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from forecast.errors import ConfigError, ForecastError
+    from forecast.errors import ConfigError, ForecastError, MissingExtraError
     from forecast.resources import conf_dir
 
     _register(command)
-    failures: list[ForecastError] = []
+    failures: list[tuple[str, BaseException]] = []
 
     def job(config: Any) -> float | None:
+        from hydra.core.hydra_config import HydraConfig
+
+        hydra_config = HydraConfig.get()
+        sweep = hydra_config.mode is not None and hydra_config.mode.name == "MULTIRUN"
         try:
             return _job(command, config)
-        except ForecastError as error:
-            failures.append(error)
-            if debug:
+        except (ForecastError, MissingExtraError, ValueError, TypeError, OmegaConfBaseException) as error:
+            # Hydra would stop the other jobs of a sweep. Alone, an error that is not ours keeps its traceback.
+            if debug or not (sweep or isinstance(error, (ForecastError, MissingExtraError))):
                 raise
+            which = f"job {hydra_config.job.num} ({' '.join(hydra_config.overrides.task)}): " if sweep else ""
+            failures.append((which, error))
             return None
 
     arguments = _spelled(command, rest)
@@ -228,9 +236,8 @@ def _hydra(command: str, rest: list[str], debug: bool) -> int:
         raise ConfigError(f"{first[:300]} See forecast {command} --help.") from error
     finally:
         sys.argv = before
-    for failure in failures[1:]:
-        _tell(failure)
-    return _tell(failures[0]) if failures else 0
+    codes = [_tell(error, which) for which, error in failures]
+    return codes[0] if codes else 0
 
 
 def _job(command: str, config: Any) -> float | None:
@@ -287,10 +294,14 @@ def _spelled(command: str, rest: list[str]) -> list[str]:
     spelled = []
     for argument in rest:
         key, _, value = argument.partition("=")
-        if key in renamed:
+        if key == "data" and value == "null" and command == "predict":
+            spelled.append("source=null")
+        elif key in renamed:
             spelled.append(f"{renamed[key]}={_quoted(value)}")
         elif key == "data" and (value.lower().endswith(FILE_ENDINGS) or "/" in value):
             spelled += ["data=file", f"data.path={_quoted(value)}"]
+        elif key == "output" and value.lower() in ("null", ""):
+            spelled.append("output=null")
         elif key in ("output", "run", "title"):
             spelled.append(f"{key}={_quoted(value)}")
         else:
@@ -299,8 +310,15 @@ def _spelled(command: str, rest: list[str]) -> list[str]:
 
 
 def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    """``value`` between quotes, so that Hydra and OmegaConf give it back to the letter.
+
+    Both take a backslash for an escape only right before what it could escape: ``${``, a quote, the closing quote.
+    """
+    import re
+
+    literal = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + "\\${", value)
+    doubled = re.sub(r"(\\*)(?='|$)", lambda match: 2 * match[1], literal)
+    return "'" + doubled.replace("'", "\\'") + "'"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +12,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.artifact import check_place
 from forecast.atomic import replacing, write_text
 from forecast.backtest import Backtest, backtest
 from forecast.errors import ConfigError, DataError, Fault
-from forecast.forecaster import Forecaster, named_models, whole_number
-from forecast.forecasts import wanted
+from forecast.forecaster import LARGEST_SEED, Forecaster, named_models, truth, whole_number
+from forecast.forecasts import Wanted, wanted
 from forecast.ingest import catalog
 from forecast.ingest.door import to_panel
 from forecast.ingest.read import read
 from forecast.model import Task
-from forecast.models import build, create, from_config
+from forecast.models import LARGEST_SIZE, build, create, from_config
 from forecast.panel.panel import Panel
 from forecast.panel.split import rolling_cutoffs
-from forecast.persist import versions
+from forecast.persist import check_ids, versions
 from forecast.schema import Schema
 
 if TYPE_CHECKING:
@@ -51,11 +52,40 @@ class Data:
     season_length: int
 
 
+@dataclass(frozen=True)
+class Settings:
+    """The numbers and switches of a run, checked before any data are read."""
+
+    asked: Wanted
+    val_size: int | None
+    seed: int
+    progress: bool
+    refit: bool
+    n_windows: int
+    step_size: int | None
+    report: bool
+
+
+def open_settings(config: Config) -> Settings:
+    """Check every setting that needs no data. Raises ``ConfigError`` naming the key that cannot be used."""
+    val_size, step_size = config["val_size"], config.get("step_size")
+    return Settings(
+        asked=wanted(config["level"], config["quantiles"]),
+        val_size=None if val_size is None else whole_number("val_size", val_size, least=0),
+        seed=whole_number("seed", config["seed"], least=0, most=LARGEST_SEED),
+        progress=truth("progress", config["progress"]),
+        refit=truth("refit", config.get("refit", False)),
+        n_windows=whole_number("n_windows", config.get("n_windows", 1)),
+        step_size=None if step_size is None else whole_number("step_size", step_size),
+        report=truth("report.enabled", config.get("report", {}).get("enabled", False)),
+    )
+
+
 def open_data(config: Config) -> Data:
     """Read the data set or file that ``config["data"]`` names; top-level ``h`` and ``freq`` win over its own."""
     section = config["data"]
     name = section.get("name")
-    progress = bool(config["progress"])
+    progress = truth("progress", config["progress"])
     schema = Schema(**{f.name: section[f.name] for f in fields(Schema)})
     frame = catalog.load(name, progress=progress) if name else read(section["path"], schema)
     freq = config.get("freq") if config.get("freq") is not None else section.get("freq")
@@ -63,9 +93,11 @@ def open_data(config: Config) -> Data:
     h = config.get("h") if config.get("h") is not None else section.get("h")
     if h is None:
         raise ConfigError("h, the number of steps to forecast, is not known for this file. Add h=24, say.")
-    season = section.get("season_length") or panel.timeline.season_length
+    season = section.get("season_length")
+    season = panel.timeline.season_length if season is None else season
     label = name or Path(str(section["path"])).stem
-    return Data(label, frame, panel, whole_number("h", h), whole_number("season_length", season))
+    horizon = whole_number("h", h, most=LARGEST_SIZE)
+    return Data(label, frame, panel, horizon, whole_number("season_length", season, most=LARGEST_SIZE))
 
 
 def open_training(config: Config, run_dir: Path) -> Training:
@@ -79,13 +111,26 @@ def open_training(config: Config, run_dir: Path) -> Training:
     return training
 
 
-def open_model(config: Config) -> Any:
-    """The architecture or baseline of ``config["model"]``, with ``data.input_size`` where that is given."""
+def open_model(config: Config, asked: Wanted) -> Any:
+    """The architecture or baseline of ``config["model"]``, with ``data.input_size`` where that is given.
+
+    A net with quantiles learns those of ``asked`` too: it can tell nothing outside what it was trained on.
+    """
     section = dict(config["model"])
     input_size = config["data"].get("input_size")
     if input_size is not None and "input_size" in section:
         section["input_size"] = input_size
-    return from_config(section)
+    model = from_config(section)
+    own = getattr(model, "quantiles", ())
+    return replace(model, quantiles=tuple(sorted({*own, *asked.probs}))) if isinstance(own, tuple) and own else model
+
+
+def open_baselines(config: Config) -> dict[str, Any]:
+    """The baselines of ``config["baselines"]`` by name."""
+    names = config["baselines"]
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"baselines={names!r} must be a list of names, [naive,ets] for example.")
+    return {name: create(name) for name in names}
 
 
 def run_backtest(config: Config, run_dir: Path) -> pd.DataFrame:
@@ -93,29 +138,28 @@ def run_backtest(config: Config, run_dir: Path) -> pd.DataFrame:
     from forecast.report.evaluate import evaluate
     from forecast.report.table import print_ranking
 
-    data = open_data(config)
-    specs = {config["model_name"]: open_model(config)}
-    specs |= {name: create(name) for name in config["baselines"] if name not in specs}
+    settings = open_settings(config)
+    specs = {**open_baselines(config), config["model_name"]: open_model(config, settings.asked)}
+    specs = {config["model_name"]: specs.pop(config["model_name"]), **specs}  # the model's column comes first
     models = named_models(specs, open_training(config, run_dir))
-    seed = whole_number("seed", config["seed"], least=0)
-    task = Task(data.h, data.season_length, config["val_size"], seed, bool(config["progress"]))
-    asked = wanted(config["level"], config["quantiles"])
-    panel, cutoffs = choose_cutoffs(data, config)
-    result = backtest(models, panel, task, cutoffs, asked, refit=bool(config["refit"]))
+    data = open_data(config)
+    task = Task(data.h, data.season_length, settings.val_size, settings.seed, settings.progress)
+    panel, cutoffs = choose_cutoffs(data, settings)
+    result = backtest(models, panel, task, cutoffs, settings.asked, refit=settings.refit)
     write_frame(run_dir / FORECASTS, result.frame)
     write_frame(run_dir / HISTORY, _long(panel))
     facts = _run_facts(data, config, result)
     write_text(run_dir / RUN, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     scores = evaluate(result.frame, panel, data.season_length, panel.schema)
     write_text(run_dir / SCORES, scores.to_csv(index=False))
-    if config["progress"]:
+    if settings.progress:
         print_ranking(scores, result.seconds)
-    if config["report"]["enabled"]:
+    if settings.report:
         run_report({"run": str(run_dir), "output": None, "title": config["report"]["title"]})
     return scores
 
 
-def choose_cutoffs(data: Data, config: Config) -> tuple[Panel, Int]:
+def choose_cutoffs(data: Data, settings: Settings) -> tuple[Panel, Int]:
     """The panel to backtest on and its cutoffs.
 
     A ``split`` column of train and test rows fixes the last cutoff: the end of each series' training rows.
@@ -131,38 +175,48 @@ def choose_cutoffs(data: Data, config: Config) -> tuple[Panel, Int]:
                 fault = Fault("split", "no row is marked train", "Mark the rows before the test rows.", missing)
                 raise DataError(fault)
             panel = panel.before(known.last[place] + data.h)
-    return panel, rolling_cutoffs(panel, data.h, config["n_windows"], config["step_size"])
+    return panel, rolling_cutoffs(panel, data.h, settings.n_windows, settings.step_size)
 
 
 def run_fit(config: Config, run_dir: Path) -> Path:
     """Train on everything and save the model. Returns its folder."""
+    settings = open_settings(config)
+    target = Path(config["output"] or run_dir / "model")
+    check_place(target)
+    model = open_model(config, settings.asked)
+    training = open_training(config, run_dir)
     data = open_data(config)
-    schema = data.panel.schema
+    check_ids(data.panel.ids)
     forecaster = Forecaster(
-        {config["model_name"]: open_model(config)},
+        {config["model_name"]: model},
         data.h,
         data.panel.timeline.freq,
         season_length=data.season_length,
-        seed=whole_number("seed", config["seed"], least=0),
-        training=open_training(config, run_dir),
-        progress=bool(config["progress"]),
-        **schema.__dict__,
+        seed=settings.seed,
+        training=training,
+        progress=settings.progress,
+        **data.panel.schema.__dict__,
     )
-    forecaster.fit(data.frame, val_size=config["val_size"])
-    return forecaster.save(config["output"] or run_dir / "model")
+    forecaster.fit(data.frame, val_size=settings.val_size)
+    return forecaster.save(target)
 
 
 def run_predict(config: Config, run_dir: Path) -> Path:
     """Forecast with a saved model. Returns the file written."""
+    target = Path(config["output"] or run_dir / FORECASTS)
+    check_table_name(target)
+    progress = truth("progress", config["progress"])
+    wanted(config["level"], config["quantiles"])
     forecaster = Forecaster.load(config["saved"])
     source = config["source"]
     frame = None
     if source is not None:
-        frame = catalog.load(source, progress=bool(config["progress"])) if source in catalog.cards() else read(source)
+        frame = (
+            catalog.load(source, progress=progress) if source in catalog.cards() else read(source, forecaster.schema)
+        )
     forecasts = forecaster.predict(
         frame, h=config["h"], level=config["level"] or None, quantiles=config["quantiles"] or None
     )
-    target = Path(config["output"] or run_dir / FORECASTS)
     write_frame(target, forecasts)
     return target
 
@@ -193,13 +247,19 @@ def run_report(config: Config) -> Path:
     return target
 
 
+def check_table_name(path: Path) -> None:
+    """Raise ``ConfigError`` unless the name is one that :func:`write_frame` can write."""
+    if not path.name.lower().endswith((".csv", ".parquet")):
+        raise ConfigError(f"{path.name}: write to a .csv or a .parquet file.")
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder. Name a file.")
+
+
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
     """Write a frame as CSV or Parquet, whichever the name says, atomically."""
-    name = path.name.lower()
-    if not name.endswith((".csv", ".parquet")):
-        raise ConfigError(f"{path.name}: write to a .csv or a .parquet file.")
+    check_table_name(path)
     with replacing(path) as temporary:
-        if name.endswith(".csv"):
+        if path.name.lower().endswith(".csv"):
             frame.to_csv(temporary, index=False)
         else:
             frame.to_parquet(temporary, index=False)

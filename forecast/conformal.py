@@ -46,6 +46,21 @@ class Conformal:
         return result
 
 
+def check_table(table: npt.NDArray[np.generic], count: object, h: int) -> Conformal:
+    """A table that came from elsewhere, for a horizon of ``h``.
+
+    Raises ``ConfigError`` unless it is what :func:`calibrate` gives: finite, not negative, wider for wider coverage.
+    """
+    if table.shape != (h, len(COVERAGES)) or table.dtype != np.float64:
+        raise ConfigError(f"intervals of shape {table.shape}, {table.dtype}: ({h}, {len(COVERAGES)}) floats are needed")
+    half: Float = table.astype(np.float64)
+    if not np.isfinite(half).all() or (half < 0).any() or (np.diff(half, axis=1) < 0).any():
+        raise ConfigError("intervals must be finite, not negative and wider for wider coverage")
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise ConfigError(f"calibration_windows={count!r} must be a whole number of at least 0")
+    return Conformal(half, count)
+
+
 def calibrate(residuals: Float) -> Conformal:
     """Learn half-widths from absolute scaled residuals (V, h), NaN where the actual was unknown.
 

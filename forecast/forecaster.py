@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,12 @@ import pandas as pd
 from forecast import artifact, persist
 from forecast.backtest import backtest
 from forecast.errors import ConfigError, DataError, Fault, NotFittedError, some
-from forecast.forecasts import forecast_frame, wanted
+from forecast.forecasts import check_reach, forecast_frame, wanted
 from forecast.ingest.door import to_panel
+from forecast.ingest.validate import zone_problem
 from forecast.model import Fitted, Model, Task
-from forecast.models import create, name_of
+from forecast.models import LARGEST_SIZE, build, check_architecture, create, name_of, plain
+from forecast.panel.fill import as_models_see
 from forecast.panel.panel import Panel
 from forecast.panel.split import rolling_cutoffs
 from forecast.schema import Schema
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from forecast.training.settings import Training
 
 DEFAULT_MODEL = "segrnn"
+LARGEST_SEED = 2**31 - 1
 
 
 class Forecaster:
@@ -73,11 +76,14 @@ class Forecaster:
         target_col: str = "y",
         progress: bool = True,
     ) -> None:
-        self.h = whole_number("h", h)
+        self.h = whole_number("h", h, most=LARGEST_SIZE)
         self.freq = freq
-        self.season_length = None if season_length is None else whole_number("season_length", season_length)
-        self.seed = seed
-        self.progress = progress
+        season = (
+            season_length if season_length is None else whole_number("season_length", season_length, 1, LARGEST_SIZE)
+        )
+        self.season_length = season
+        self.seed = whole_number("seed", seed, least=0, most=LARGEST_SEED)
+        self.progress = truth("progress", progress)
         self.schema = Schema(id_col, time_col, target_col, missing, duplicates, on_bad_series)
         self.models = named_models(model, budgeted(training, max_steps, max_time))
         taken = {id_col, time_col, target_col, "cutoff"} & set(self.models)
@@ -99,7 +105,9 @@ class Forecaster:
         """
         panel = self._read(df)
         task = self._new_task(panel, val_size)
-        self._fitted = {name: model.fit(panel, task) for name, model in self.models.items()}
+        check_reach(panel, task.h)
+        seen = as_models_see(panel)
+        self._fitted = {name: model.fit(seen, task) for name, model in self.models.items()}
         self._panel, self._task = panel, task
         return self
 
@@ -122,7 +130,8 @@ class Forecaster:
         if steps > task.h:
             raise ConfigError(f"h={steps} is beyond the fitted horizon of {task.h}. Fit again with a larger h.")
         asked = wanted(level, quantiles)
-        predictions = {name: fitted.predict(panel, steps, asked.probs) for name, fitted in self._fitted.items()}
+        seen = as_models_see(panel)
+        predictions = {name: fitted.predict(seen, steps, asked.probs) for name, fitted in self._fitted.items()}
         return forecast_frame(panel, predictions, asked)
 
     def cross_validation(
@@ -149,12 +158,15 @@ class Forecaster:
     def update(self, new_rows: Any) -> Forecaster:
         """Add rows that came after the history, without training again. New series are welcome.
 
-        Raises ``DataError`` when a row is not later than the history of its series.
+        Rows without a value tell that time has passed. Raises ``DataError`` when a row is not later than the history
+        of its series, or not on the history's grid or in its time zone.
         """
         from forecast.panel.append import append
 
         history, _ = self._ready()
-        self._panel = append(history, self._read_like(new_rows, history))
+        new = to_panel(new_rows, self.schema, history=history)
+        self._check_ids(new, history)
+        self._panel = append(history, new)
         return self
 
     def save(self, folder: str | Path) -> Path:
@@ -204,13 +216,20 @@ class Forecaster:
         return to_panel(df, self.schema, self.freq)
 
     def _read_like(self, df: Any, history: Panel) -> Panel:
-        """New data on the grid and with the id type that the models were fitted on."""
+        """New data of the frequency, id type and kind of time (zoned or not) that the models were fitted on."""
         panel = to_panel(df, self.schema, history.timeline.freq)
+        self._check_ids(panel, history)
+        new, old = panel.timeline.tz, history.timeline.tz
+        if (new is None) != (old is None):
+            remedy = f"Use .dt.tz_localize({old!r}), or fit again on times of this kind."
+            raise DataError(Fault(self.schema.time_col, zone_problem(new, old), remedy))
+        return panel
+
+    def _check_ids(self, panel: Panel, history: Panel) -> None:
         fitted, given = (index.inferred_type for index in (history.ids, panel.ids))
         if fitted != given:
             problem = f"ids were {fitted} when fitting and are {given} now"
             raise DataError(Fault(self.schema.id_col, problem, "Convert them to the type used in fit."))
-        return panel
 
     def _new_task(self, panel: Panel, val_size: int | None) -> Task:
         season = self.season_length or panel.timeline.season_length
@@ -223,19 +242,33 @@ class Forecaster:
         return self._panel, self._task
 
 
-def whole_number(name: str, value: Any, least: int = 1) -> int:
-    """``value`` as an int. Raises ``ConfigError`` unless it is a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ConfigError(f"{name}={value!r} must be a whole number of at least {least}.")
+def whole_number(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """``value`` as an int. Raises ``ConfigError`` unless it is a whole number from ``least`` to ``most``."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        bound = f"of at least {least}" if most is None else f"from {least} to {most:,}"
+        raise ConfigError(f"{name}={value!r} must be a whole number {bound}.")
     return int(value)
 
 
+def truth(name: str, value: Any) -> bool:
+    """``value`` as a bool. Raises ``ConfigError`` for anything else: the word "no" would count as true."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ConfigError(f"{name}={value!r} must be true or false.")
+    return bool(value)
+
+
 def budgeted(training: Training | None, max_steps: int | None, max_time: float | None) -> Training:
-    """``training`` (or the defaults) with the budget that was given directly."""
+    """``training`` (or the defaults) with the budget that was given directly, every value of the stated type."""
     from forecast.training.settings import Training
 
-    given = {key: value for key, value in (("max_steps", max_steps), ("max_time", max_time)) if value is not None}
-    return replace(training or Training(), **given)  # type: ignore[arg-type]
+    if training is not None and not isinstance(training, Training):
+        raise ConfigError(f"training={training!r} is not a forecast.Training object.")
+    chosen = training or Training()
+    values = {f.name: plain(getattr(chosen, f.name)) for f in fields(chosen)}
+    given = (("max_steps", max_steps), ("max_time", max_time))
+    settings: Training = build(Training, values | {key: plain(value) for key, value in given if value is not None})
+    return settings
 
 
 def named_models(model: Any, training: Training) -> dict[str, Model]:
@@ -259,9 +292,11 @@ def named_models(model: Any, training: Training) -> dict[str, Model]:
 def _as_model(spec: Any, name: str, training: Training) -> Model:
     from forecast.training.neural import Neural
 
+    if isinstance(spec, type):
+        raise ConfigError(f"model={spec.__name__} is a class, not an object. Call it: {spec.__name__}(…).")
     built = create(spec) if isinstance(spec, str) else spec
     if isinstance(built, Model):
         return built
     if hasattr(built, "build"):
-        return Neural(built, training, name)
+        return Neural(check_architecture(built), training, name)
     raise ConfigError(f"model={built!r} is neither a model's name nor an object of forecast.models.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,13 @@ import pandas as pd
 
 from forecast.errors import ConfigError
 from forecast.model import Prediction
+from forecast.models import plain
 from forecast.panel.panel import Panel
-from forecast.timeline import Stamps, Timeline
+from forecast.timeline import DAY, Stamps, Timeline
 
 Int = npt.NDArray[np.int64]
+# How far from the origin a stamp may be, in the unit of each kind of timeline; keeps the arithmetic within 64 bits.
+FARTHEST = {"step": 2**62, "tick": 10_000 * 366 * DAY, "month": 12 * 10_000, "business": 262 * 10_000}
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,29 @@ def wanted(level: Sequence[float] | float | None = None, quantiles: Sequence[flo
 def _numbers(name: str, values: Sequence[float] | float | None, top: float) -> tuple[float, ...]:
     if values is None:
         return ()
-    items: list[Any] = [values] if isinstance(values, (int, float, str)) else list(values)
+    if isinstance(values, (np.ndarray, np.generic)):
+        values = values.tolist()
+    items: list[Any] = [plain(v) for v in values] if isinstance(values, Iterable) else [values]
+    if isinstance(values, (str, bytes)):
+        items = [values]
     bad = [v for v in items if isinstance(v, bool) or not isinstance(v, (int, float)) or not 0 < v < top]
     if bad:
         raise ConfigError(f"{name}={bad!r}: numbers strictly between 0 and {top:g} are needed.")
     return tuple(sorted({float(v) for v in items}))
+
+
+def check_reach(panel: Panel, h: int) -> None:
+    """Raise ``ConfigError`` when the last of ``h`` steps after some series has no time stamp any more."""
+    if len(panel):
+        check_ordinals(panel.timeline, int(panel.last.max()) + h)
+
+
+def check_ordinals(timeline: Timeline, *ordinals: int) -> None:
+    """Raise ``ConfigError`` unless every ordinal has a time stamp: dates from year 1 to 9999, 64-bit whole numbers."""
+    for ordinal in ordinals:
+        if abs(ordinal * timeline.step) > FARTHEST.get(timeline.kind, 0):
+            raise ConfigError(f"freq={timeline.freq!r}: step {ordinal:,} has no time stamp. Use a smaller h.")
+    timeline.stamps(np.array(ordinals, dtype=np.int64))
 
 
 def future_stamps(panel: Panel, cutoff: Int, h: int) -> pd.Index:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -18,6 +18,13 @@ from typing import Any
 from forecast.errors import ConfigError
 from forecast.resources import conf_dir
 
+# Far beyond any net in use; what is larger is a slip of the finger, or forged.
+LARGEST_SIZE = 1_000_000
+SIZES = frozenset(
+    {"input_size", "hidden_size", "num_layers", "heads", "kernel", "segment", "season", "skip_size", "forks"}
+    | {"context_size", "local_size", "dilations", "season_length", "max_length"}
+)
+SHARES = frozenset(("dropout", "teacher_forcing"))
 GROUPS = ("model", "baseline")
 OURS = re.compile(r"^forecast\.(nets|baselines)\.[a-z0-9_]+\.[A-Za-z][A-Za-z0-9]*$")
 
@@ -96,7 +103,7 @@ def from_config(config: Mapping[str, Any]) -> Any:
     if not isinstance(target, str) or target not in {entry.target for entry in entries().values()}:
         raise ConfigError(f"_target_={target!r} is not one of our models: {', '.join(sorted(entries()))}.")
     cls = _import(target)
-    values = {key: _frozen(value) for key, value in config.items() if key != "_target_"}
+    values = {key: plain(value) for key, value in config.items() if key != "_target_"}
     return build(cls, values)
 
 
@@ -111,6 +118,12 @@ def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
     unknown = [f"{key!r}{_near(str(key), known)}" for key in values if key not in known]
     if unknown:
         raise ConfigError(f"{cls.__name__} has no {', '.join(unknown)}. It takes {', '.join(known)}.")
+    check_types(cls, values)
+    return cls(**values)
+
+
+def check_types(cls: type[Any], values: Mapping[str, Any]) -> None:
+    """Raise ``ConfigError`` naming every value whose type is not the one that the dataclass ``cls`` states."""
     wrong = [
         f"{f.name}={values[f.name]!r} (expected {f.type})"
         for f in fields(cls)
@@ -118,7 +131,50 @@ def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
     ]
     if wrong:
         raise ConfigError(f"{cls.__name__}: {', '.join(wrong)}.")
-    return cls(**values)
+
+
+def check_architecture(spec: Any) -> Any:
+    """``spec`` with plain values (no numpy scalars, tuples for lists), checked by the names of its fields.
+
+    Sizes are whole numbers from 1 to a million, shares lie within 0 … 1, quantiles strictly within. An object that
+    is no dataclass is let through. Raises ``ConfigError`` naming every value that cannot be used.
+    """
+    if not is_dataclass(spec) or isinstance(spec, type):
+        return spec
+    given = {f.name: getattr(spec, f.name) for f in fields(spec) if f.init}
+    values = {key: plain(value) for key, value in given.items()}
+    check_types(type(spec), values)
+    wrong = [f"{key}={value!r} ({rule})" for key, value in values.items() if (rule := _broken_rule(key, value))]
+    if wrong:
+        raise ConfigError(f"{type(spec).__name__}: {', '.join(wrong)}.")
+    changed = {
+        key: value for key, value in values.items() if type(value) is not type(given[key]) or value != given[key]
+    }
+    return replace(spec, **changed) if changed else spec
+
+
+def _broken_rule(key: str, value: Any) -> str:
+    """What a hyper-parameter should have been, or nothing when it is right."""
+    items = value if isinstance(value, tuple) else (value,)
+    numbers = [v for v in items if isinstance(v, (int, float)) and not isinstance(v, bool)]
+    if key == "quantiles":
+        inside = isinstance(value, tuple) and len(numbers) == len(value) == len(set(value))
+        ok = inside and all(0 < v < 1 for v in numbers)
+        return "" if ok else "different numbers strictly between 0 and 1, for example (0.1, 0.9)"
+    if key in SIZES and not all(1 <= v <= LARGEST_SIZE for v in numbers):
+        return f"whole numbers from 1 to {LARGEST_SIZE:,}"
+    if key in SHARES and not all(0 <= v <= 1 for v in numbers):
+        return "from 0 to 1"
+    return "" if all(abs(v) <= LARGEST_SIZE for v in numbers) else f"beyond {LARGEST_SIZE:,}"
+
+
+def plain(value: Any) -> Any:
+    """``value`` without numpy: scalars become Python's own, lists and arrays become tuples."""
+    if type(value).__module__ == "numpy":  # told without importing numpy: the command's help comes through here
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return tuple(plain(item) for item in value)
+    return value
 
 
 def _fits(value: Any, annotation: str) -> bool:
@@ -130,11 +186,6 @@ def _fits(value: Any, annotation: str) -> bool:
     if any(option not in simple for option in options):
         return not (isinstance(value, str) and any(option.startswith(("tuple", "list")) for option in options))
     return any(isinstance(value, simple[option]) for option in options)  # type: ignore[arg-type]
-
-
-def _frozen(value: Any) -> Any:
-    """Lists become tuples, so that dataclasses stay hashable."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
 
 
 def _near(name: str, known: list[str]) -> str:

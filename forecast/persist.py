@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,19 +15,24 @@ import pandas as pd
 
 from forecast.artifact import Artifact
 from forecast.errors import ArtifactError, ConfigError, printable
+from forecast.forecasts import check_ordinals
 from forecast.model import Fitted, Model, Task
-from forecast.models import build, class_named
+from forecast.models import LARGEST_SIZE, build, check_architecture, class_named, entries
 from forecast.panel.panel import Panel
 from forecast.schema import Schema
-from forecast.timeline import Timeline
+from forecast.timeline import DAY, Timeline, fit_timeline
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from forecast.nets.facts import Facts
     from forecast.training.neural import FittedNeural, Neural
 
 Array = npt.NDArray[Any]
 PACKAGES = ("forecast", "torch", "pytorch-lightning", "numpy", "pandas", "statsmodels", "scikit-learn")
-# Far beyond any net in use; keeps a forged manifest from asking for all of the memory.
-LARGEST_SIZE = 1_000_000
+# What building a net from impossible sizes may raise, and what a net of such sizes may raise when it runs.
+IMPOSSIBLE = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+MOST_LAYERS = 1000  # stacking is a loop: without a bound a forged number would keep us busy for days
 
 
 @dataclass(frozen=True)
@@ -51,18 +57,22 @@ def versions() -> dict[str, str]:
 
 
 def to_artifact(saved: Saved) -> Artifact:
-    """Plain facts and arrays of ``saved``. Raises ``ArtifactError`` for ids that JSON cannot hold exactly."""
+    """Plain facts and arrays of ``saved``.
+
+    Raises ``ArtifactError`` for ids that JSON cannot hold exactly and for models that :func:`from_artifact` would not
+    build: those of classes that are not ours.
+    """
     weights: dict[str, Array] = {}
     models = []
     for number, (name, model) in enumerate(saved.models.items()):
-        facts = {"name": name, **_model_facts(model, saved.fitted[name])}
+        facts = {"name": name, **_jsonable(_model_facts(model, saved.fitted[name]))}
         for key, value in _model_arrays(saved.fitted[name]).items():
             weights[f"{number}.{key}"] = value
         models.append(facts)
     panel = saved.panel
     facts = {
         "models": models,
-        "task": asdict(saved.task),
+        "task": _jsonable(asdict(saved.task)),
         "schema": asdict(panel.schema),
         "timeline": asdict(panel.timeline),
         "data": {"series": len(panel), "rows": len(panel.values), "id_dtype": str(panel.ids.dtype)},
@@ -84,39 +94,115 @@ def from_artifact(artifact: Artifact) -> Saved:
     """
     try:
         facts = artifact.facts
-        task = Task(**facts["task"])
+        task = _task(facts["task"])
         panel = _panel(facts, artifact.arrays["history"])
-        models, fitted = {}, {}
-        for number, entry in enumerate(facts["models"]):
+        models: dict[str, Model] = {}
+        fitted: dict[str, Fitted] = {}
+        for number, (name, entry) in enumerate(_named(facts["models"], panel.schema)):
             prefix = f"{number}."
             arrays = {k.removeprefix(prefix): v for k, v in artifact.arrays["model"].items() if k.startswith(prefix)}
-            models[entry["name"]], fitted[entry["name"]] = _restore(entry, arrays, panel, task)
-    except (KeyError, TypeError, ConfigError) as error:
+            models[name], fitted[name] = _restore(entry, arrays, panel, task)
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        if isinstance(error, ArtifactError):
+            raise
         raise ArtifactError(f"The saved model's parts do not fit together: {printable(str(error), 200)}.") from error
     return Saved(models, fitted, task, panel)
+
+
+def check_ids(ids: pd.Index) -> None:
+    """Raise ``ArtifactError`` for ids that cannot be saved: worth knowing before training."""
+    _ids_json(ids)
 
 
 def _ids_json(ids: pd.Index) -> bytes:
     values = ids.tolist()
     if not all(isinstance(value, (str, int)) for value in values):
         raise ArtifactError(f"ids of dtype {ids.dtype} cannot be saved exactly. Convert them to text or integers.")
-    return json.dumps(values, ensure_ascii=False).encode()
+    try:
+        return json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ArtifactError(f"the id {printable(error.object, 40)} holds half a character. Rename it.") from error
+
+
+def _jsonable(value: Any) -> Any:
+    """``value`` with numpy scalars as Python's own numbers and paths as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    return str(value) if isinstance(value, Path) else value
+
+
+def _task(facts: Mapping[str, Any]) -> Task:
+    task: Task = build(Task, facts)
+    sizes = (("h", task.h, 1), ("season_length", task.season_length, 1), ("val_size", min(task.val_size or 0, 0), 0))
+    wrong = [f"{name}={value}" for name, value, least in sizes if not least <= value <= LARGEST_SIZE]
+    if wrong or not 0 <= task.seed < 2**31:
+        raise ConfigError(f"task out of range: {', '.join(wrong) or f'seed={task.seed}'}")
+    return task
+
+
+def _named(models: Any, schema: Schema) -> list[tuple[str, Mapping[str, Any]]]:
+    """Every model's entry with its name: at least one, all different, none a column of the frame."""
+    if not isinstance(models, list) or not models or not all(isinstance(entry, dict) for entry in models):
+        raise ConfigError("models must be a list of at least one")
+    names = [entry["name"] for entry in models]
+    taken = {schema.id_col, schema.time_col, schema.target_col, "cutoff"}
+    if not all(isinstance(name, str) and name not in taken for name in names) or len(set(names)) < len(names):
+        raise ConfigError(f"names {names!r} of models")
+    return list(zip(names, models, strict=True))
 
 
 def _panel(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Panel:
-    schema = Schema(**facts["schema"])
-    ids = pd.Index(json.loads(arrays["ids"].tobytes()), name=schema.id_col)
-    panel = Panel(
-        ids=ids,
-        values=arrays["values"].astype(np.float64),
-        offsets=arrays["offsets"].astype(np.int64),
-        first=arrays["first"].astype(np.int64),
-        timeline=Timeline(**facts["timeline"]),
-        schema=schema,
-    )
-    if len(panel.offsets) != len(ids) + 1 or len(panel.first) != len(ids) or panel.offsets[-1] != len(panel.values):
+    """The saved history; every rule of :class:`~forecast.panel.panel.Panel` is checked."""
+    schema: Schema = build(Schema, facts["schema"])
+    timeline = _timeline(facts["timeline"])
+    ids = _ids(arrays["ids"], schema)
+    values, offsets, first = arrays["values"], arrays["offsets"], arrays["first"]
+    if values.dtype != np.float64 or offsets.dtype != np.int64 or first.dtype != np.int64:
+        raise ArtifactError("The saved history is inconsistent: an array has another type than we write.")
+    if values.ndim != 1 or offsets.shape != (len(ids) + 1,) or first.shape != (len(ids),):
+        raise ArtifactError("The saved history is inconsistent: its offsets do not match its series.")
+    if offsets[0] != 0 or offsets[-1] != len(values) or (np.diff(offsets) < 1).any() or (offsets < 0).any():
         raise ArtifactError("The saved history is inconsistent: its offsets do not match its rows.")
+    if np.isinf(values).any() or not np.isfinite(values).any():
+        raise ArtifactError("The saved history is damaged: it holds infinite values, or none at all.")
+    check_ordinals(timeline, int(first.min()), int(first.max()))
+    panel = Panel(ids, values.copy(), offsets.copy(), first.copy(), timeline, schema)
+    check_ordinals(timeline, int(panel.last.max()))
     return panel
+
+
+def _ids(array: Array, schema: Schema) -> pd.Index:
+    if array.dtype != np.uint8 or array.ndim != 1:
+        raise ArtifactError("The saved history is inconsistent: its ids are not text.")
+    values = json.loads(array.tobytes())
+    if not isinstance(values, list) or not values or not all(isinstance(value, (str, int)) for value in values):
+        raise ArtifactError("The saved history is inconsistent: its ids are not a list of texts or whole numbers.")
+    ids = pd.Index(values, name=schema.id_col)
+    if not ids.is_unique:
+        raise ArtifactError("The saved history is inconsistent: two series have one id.")
+    return ids
+
+
+def _timeline(facts: Mapping[str, Any]) -> Timeline:
+    """The saved grid: it is right when its own frequency, laid through one of its stamps, gives it back."""
+    timeline: Timeline = build(Timeline, facts)
+    if timeline.kind not in ("step", "tick", "month", "business") or not 1 <= timeline.step <= 2**53:
+        raise ConfigError(f"timeline of kind {timeline.kind!r} with step {timeline.step}")
+    if not (0 <= timeline.phase < timeline.step and 0 <= timeline.time_of_day < DAY):
+        raise ConfigError(f"timeline with phase {timeline.phase} and time of day {timeline.time_of_day}")
+    if timeline.tz is not None:
+        try:
+            pd.DatetimeIndex([]).tz_localize(timeline.tz)
+        except (LookupError, OSError, ValueError) as error:
+            raise ConfigError(f"time zone {timeline.tz!r} is not known") from error
+    origin = timeline.stamps(np.zeros(1, dtype=np.int64))
+    if fit_timeline(timeline.freq, origin, timeline.tz) != timeline:
+        raise ConfigError(f"timeline {timeline!r} is not one of freq={timeline.freq!r}")
+    return timeline
 
 
 def _model_facts(model: Any, fitted: Any) -> dict[str, Any]:
@@ -124,6 +210,7 @@ def _model_facts(model: Any, fitted: Any) -> dict[str, Any]:
     from forecast.training.neural import FittedNeural, Neural
 
     if isinstance(model, Neural) and isinstance(fitted, FittedNeural):
+        _check_ours(model.architecture)
         return {
             "kind": "neural",
             "class": type(model.architecture).__name__,
@@ -133,7 +220,17 @@ def _model_facts(model: Any, fitted: Any) -> dict[str, Any]:
             "history": fitted.history,
             "calibration_windows": None if fitted.intervals is None else fitted.intervals.count,
         }
+    _check_ours(model)
     return {"kind": "local", "class": type(model).__name__, "hyper_parameters": asdict(model)}
+
+
+def _check_ours(spec: object) -> None:
+    target = f"{type(spec).__module__}.{type(spec).__qualname__}"
+    if target not in {entry.target for entry in entries().values()}:
+        raise ArtifactError(
+            f"{target} is a class of your own: saving and loading know the classes of forecast.models only, because "
+            "loading runs no foreign code. Keep the fitted Forecaster in this process, or use a class of ours."
+        )
 
 
 def _model_arrays(fitted: Any) -> dict[str, Array]:
@@ -148,33 +245,35 @@ def _model_arrays(fitted: Any) -> dict[str, Array]:
 
 
 def _restore(entry: Mapping[str, Any], arrays: Mapping[str, Array], panel: Panel, task: Task) -> tuple[Model, Fitted]:
-    hyper = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["hyper_parameters"].items()}
-    spec = build(class_named(entry["class"]), hyper)
-    if entry["kind"] == "local":
+    hyper = entry["hyper_parameters"]
+    if not isinstance(hyper, dict):
+        raise ConfigError(f"hyper_parameters={hyper!r}")
+    if any(isinstance(v, list) and len(v) > MOST_LAYERS for v in hyper.values()):
+        raise ConfigError("hyper_parameters hold a list beyond reason")
+    cls = class_named(entry["class"])
+    spec = check_architecture(build(cls, {key: tuple(v) if isinstance(v, list) else v for key, v in hyper.items()}))
+    neural = hasattr(spec, "build")
+    if entry["kind"] != ("neural" if neural else "local"):
+        raise ConfigError(f"{entry['class']} is not of kind {entry['kind']!r}")
+    if not neural:
         return spec, spec.fit(panel, task)  # a local model learns nothing before it forecasts
-    return _restore_neural(spec, entry, arrays)
+    return _restore_neural(spec, entry, arrays, task)
 
 
-def _restore_neural(spec: Any, entry: Mapping[str, Any], arrays: Mapping[str, Array]) -> tuple[Neural, FittedNeural]:
+def _restore_neural(
+    spec: Any, entry: Mapping[str, Any], arrays: Mapping[str, Array], task: Task
+) -> tuple[Neural, FittedNeural]:
     import torch
 
-    from forecast.conformal import Conformal
-    from forecast.nets.facts import Facts
+    from forecast.conformal import check_table
     from forecast.training.neural import FittedNeural, Neural
     from forecast.training.settings import Training
 
-    sizes: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["facts"].items()}
-    facts = Facts(**sizes)
-    numbers = [v for v in (*asdict(spec).values(), *asdict(facts).values()) if isinstance(v, int)]
-    if any(number > LARGEST_SIZE for number in numbers):
-        raise ArtifactError(f"{entry['name']}: a size of {max(numbers)} is beyond reason; the model is not built.")
+    facts = _facts(spec, entry, task)
+    net = _bare_net(spec, facts, entry)
     state = {k.removeprefix("net."): torch.from_numpy(v.copy()) for k, v in arrays.items() if k.startswith("net.")}
-    try:
-        with torch.device("meta"):
-            shapes = {name: tuple(value.shape) for name, value in spec.build(facts).state_dict().items()}
-    except (RuntimeError, ValueError, ZeroDivisionError) as error:
-        raise ArtifactError(f"{entry['name']}: no {entry['class']} has such sizes; the model is not built.") from error
-    if shapes != {name: tuple(value.shape) for name, value in state.items()}:
+    wanted = {name: (tuple(value.shape), value.dtype) for name, value in net.state_dict().items()}
+    if wanted != {name: (tuple(value.shape), value.dtype) for name, value in state.items()}:
         raise ArtifactError(f"{entry['name']}: the weights do not have the shapes of {entry['class']}.")
     broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
     if broken:
@@ -183,8 +282,41 @@ def _restore_neural(spec: Any, entry: Mapping[str, Any], arrays: Mapping[str, Ar
         net = spec.build(facts)
     net.load_state_dict(state)
     net.eval()
-    intervals = None
-    if "intervals" in arrays:
-        intervals = Conformal(arrays["intervals"].astype(np.float64), int(entry["calibration_windows"]))
+    if ("intervals" in arrays) == bool(facts.probs):
+        raise ConfigError("a net has calibrated intervals or quantiles of its own, one of the two")
+    intervals = None if facts.probs else check_table(arrays["intervals"], entry["calibration_windows"], facts.h)
+    if not isinstance(entry["history"], dict):
+        raise ConfigError(f"history={entry['history']!r}")
     training = build(Training, entry["training"])
     return Neural(spec, training, entry["name"]), FittedNeural(spec, facts, net, intervals, dict(entry["history"]))
+
+
+def _bare_net(spec: Any, facts: Facts, entry: Mapping[str, Any]) -> nn.Module:
+    """The net without weights, which costs no memory whatever the sizes are."""
+    import torch
+
+    numbers = [v for v in (*asdict(spec).values(), *asdict(facts).values()) if isinstance(v, int)]
+    if any(number > LARGEST_SIZE for number in numbers) or getattr(spec, "num_layers", 1) > MOST_LAYERS:
+        raise ArtifactError(f"{entry['name']}: a size of {max(numbers)} is beyond reason; the model is not built.")
+    try:
+        with torch.device("meta"):
+            net: nn.Module = spec.build(facts)
+    except IMPOSSIBLE as error:
+        raise ArtifactError(f"{entry['name']}: no {entry['class']} has such sizes; the model is not built.") from error
+    return net
+
+
+def _facts(spec: Any, entry: Mapping[str, Any], task: Task) -> Facts:
+    """The sizes that came from data and task, in agreement with the task and the hyper-parameters."""
+    from forecast.nets.facts import Facts
+    from forecast.training.neural import trained_probs
+
+    given = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["facts"].items()}
+    facts: Facts = build(Facts, given)
+    whole = all(isinstance(m, int) and not isinstance(m, bool) for m in facts.seasons)
+    if not whole or not all(1 <= m <= facts.input_size for m in facts.seasons):
+        raise ConfigError(f"seasons={facts.seasons!r}")
+    agree = facts.h == task.h and spec.input_size in (None, facts.input_size) and facts.channels in (1, 2)
+    if not agree or facts.input_size < 1 or facts.probs != trained_probs(spec.quantiles):
+        raise ConfigError(f"facts {given!r} do not fit task and hyper-parameters")
+    return facts

@@ -20,7 +20,7 @@ class Schema:
     rows of one series and time. ``on_bad_series`` says whether a series with faults stops everything
     (``raise``) or is left out, with a warning that names it (``skip``).
 
-    Raises ``ConfigError`` when two roles name one column or a policy is unknown.
+    Raises ``ConfigError`` when a role is no text, two roles name one column or a policy is unknown.
     """
 
     id_col: str = "unique_id"
@@ -32,6 +32,8 @@ class Schema:
 
     def __post_init__(self) -> None:
         names = (self.id_col, self.time_col, self.target_col)
+        if not all(isinstance(name, str) for name in names):
+            raise ConfigError(f"id_col, time_col and target_col must be names of columns (text), got {names}.")
         if len(set(names)) < len(names):
             raise ConfigError(f"id_col, time_col and target_col must be three different columns, got {names}.")
         for argument, value, known in (

@@ -40,6 +40,8 @@ OLD_ALIASES = {
 MONTHS_PER_STEP = {"M": 1, "Q": 3, "Y": 12}
 SEASONS = {"us": 1, "ms": 1, "s": 60, "min": 60, "h": 24, "D": 7, "W": 52, "B": 5}
 LAST_STAMP = np.datetime64("9999-12-31T23:59:59.999999", "us")
+# A grid this many times longer than the rows on it points to a wrong stamp, not to missing rows.
+SPARSEST = 50
 MONDAY = -3 * DAY  # 1969-12-29, the Monday before the epoch
 
 

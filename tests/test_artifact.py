@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import shutil
 import struct
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.numpy
 
-from forecast import ArtifactError, Forecaster, atomic
+from forecast import ArtifactError, Forecaster, Training, atomic
 from forecast import artifact as artifacts
 from forecast.models import LSTM, SegRNN
 
@@ -131,8 +135,6 @@ def test_a_pickle_in_place_of_the_weights_is_refused_unopened(copy, tmp_path):
     payload = pickle.dumps(Canary(canary))
     path = weights_file(copy)
     path.write_bytes(payload)
-    import hashlib
-
     digest = hashlib.sha256(payload).hexdigest()
     edit(copy, lambda m: m["files"]["model"].update(sha256=digest, bytes=len(payload)))
     with pytest.raises(ArtifactError, match="safetensors"):
@@ -177,8 +179,6 @@ def test_a_link_in_place_of_the_weights_is_refused(copy, saved):
 
 
 def test_a_header_that_claims_ten_gigabytes_is_refused(copy):
-    import hashlib
-
     path = weights_file(copy)
     data = struct.pack("<Q", 10 * 2**30) + b"{}"
     path.write_bytes(data)
@@ -205,10 +205,6 @@ def test_facts_that_do_not_fit_the_weights_are_refused(copy, key):
 
 
 def test_weights_that_are_not_finite_are_refused(copy):
-    import hashlib
-
-    import safetensors.numpy
-
     path = weights_file(copy)
     arrays = {k: v.copy() for k, v in safetensors.numpy.load_file(path).items()}
     arrays["0.net.project.bias"][0] = np.nan
@@ -259,3 +255,288 @@ def test_the_manifest_tells_what_the_model_is(saved):
     assert facts["task"]["h"] == 3
     assert facts["timeline"]["freq"] == "MS"
     assert "torch" in facts["versions"]
+
+
+def _net(quick, frame, seed: int, size: int = 4) -> Forecaster:
+    return Forecaster(LSTM(input_size=12, hidden_size=size), h=3, training=quick, progress=False, seed=seed).fit(frame)
+
+
+def test_savers_and_readers_at_once_never_meet_a_broken_model(tmp_path, frame, quick):
+    folder = tmp_path / "m"
+    several = [_net(quick, frame, seed) for seed in range(3)]
+    several[0].save(folder)
+    failures: list[BaseException] = []
+
+    def work(action) -> None:
+        try:
+            for _ in range(15):
+                action()
+        except (ArtifactError, OSError) as error:
+            failures.append(error)
+
+    actions = [*(lambda f=f: f.save(folder) for f in several), *[lambda: Forecaster.load(folder)] * 2]
+    threads = [threading.Thread(target=work, args=(action,)) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(list(folder.iterdir())) == 3
+    Forecaster.load(folder)
+
+
+def test_a_part_taken_away_before_the_manifest_is_written_is_written_again(tmp_path, frame, quick, monkeypatch):
+    """The race of two savers where the folder cannot be locked: the other one's tidying up removes our part."""
+    write, calls = artifacts.write_bytes, []
+
+    def write_and_lose(path: Path, data: bytes) -> None:
+        write(path, data)
+        calls.append(path)
+        if len(calls) == 2:
+            calls[0].unlink()
+
+    monkeypatch.setattr(artifacts, "write_bytes", write_and_lose)
+    Forecaster.load(_net(quick, frame, 1).save(tmp_path / "m"))
+    assert len(calls) == 3
+
+
+def test_a_reader_overtaken_by_a_saver_reads_the_new_model(copy, frame, quick, monkeypatch):
+    new = _net(quick, frame, 1)
+    read_part, overtaken = artifacts._read_part, []
+
+    def overtake(folder, entry):
+        if not overtaken:
+            overtaken.append(True)
+            new.save(copy)
+        return read_part(folder, entry)
+
+    monkeypatch.setattr(artifacts, "_read_part", overtake)
+    assert list(Forecaster.load(copy).models) == ["lstm"]
+
+
+def test_a_missing_part_is_named(copy):
+    weights_file(copy).unlink()
+    with pytest.raises(ArtifactError, match=r"model-.* is missing"):
+        Forecaster.load(copy)
+
+
+@dataclass(frozen=True)
+class MyNet:
+    """An architecture of one's own: fits and forecasts, but no class that loading would build."""
+
+    input_size: int | None = 12
+    quantiles: tuple[float, ...] = ()
+
+    def build(self, facts):
+        return LSTM(12, 4).build(facts)
+
+
+def test_a_class_of_ones_own_forecasts_but_is_not_saved(tmp_path, frame, quick):
+    fitted = Forecaster(MyNet(), h=3, training=quick, progress=False).fit(frame)
+    assert len(fitted.predict()) == 9
+    with pytest.raises(ArtifactError, match=r"MyNet is a class of your own.*use a class of ours"):
+        fitted.save(tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_numpy_numbers_are_saved_as_plain_ones(tmp_path, frame):
+    training = Training(
+        max_steps=np.int64(2), batch_size=np.int32(8), cycles=1, validations=1, learning_rate=np.float32(0.01)
+    )
+    model = LSTM(input_size=np.int64(12), hidden_size=np.int64(4), quantiles=list(np.array([0.1, 0.9])))
+    fitted = Forecaster(model, np.int64(3), seed=np.int64(5), training=training, progress=np.False_).fit(frame)
+    loaded = Forecaster.load(fitted.save(tmp_path / "m"))
+    pd.testing.assert_frame_equal(loaded.predict(), fitted.predict(), check_exact=True)
+    assert loaded.models["lstm"].architecture == LSTM(input_size=12, hidden_size=4, quantiles=(0.1, 0.9))
+
+
+def test_ids_that_no_encoding_knows_are_refused_in_words(tmp_path, frame):
+    odd = frame.assign(unique_id="\ud800" + frame["unique_id"].astype(object))
+    with pytest.raises(ArtifactError, match="half a character"):
+        Forecaster("naive", h=1, progress=False).fit(odd).save(tmp_path / "m")
+
+
+def test_a_place_below_a_file_is_refused(saved, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ArtifactError, match="below a file"):
+        artifacts.check_place(tmp_path / "file" / "model")
+
+
+def forge_arrays(folder: Path, group: str, change) -> None:
+    """Change arrays as a forger would: saved again under a correct checksum."""
+    path = next(folder.glob(f"{group}-*.safetensors"))
+    arrays = {k: v.copy() for k, v in safetensors.numpy.load_file(path).items()}
+    change(arrays)
+    replace_part(folder, group, safetensors.numpy.save(arrays))
+
+
+def replace_part(folder: Path, group: str, data: bytes) -> None:
+    next(folder.glob(f"{group}-*.safetensors")).write_bytes(data)
+    edit(folder, lambda m: m["files"][group].update(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)))
+
+
+def json_bytes(value: object) -> np.ndarray:
+    return np.frombuffer(json.dumps(value).encode(), dtype=np.uint8)
+
+
+INF, NAN = np.inf, np.nan
+FORGED_HISTORY = {
+    "ids that are not JSON": lambda a: a.update(ids=np.frombuffer(b"[1, 2", dtype=np.uint8)),
+    "ids that are not UTF-8": lambda a: a.update(ids=np.frombuffer(b'["\xff\xfe", "b", "c"]', dtype=np.uint8)),
+    "ids nested": lambda a: a.update(ids=json_bytes([["a"], ["b"], ["c"]])),
+    "ids nested too deep": lambda a: a.update(ids=np.frombuffer(b"[" * 100_000, dtype=np.uint8)),
+    "ids no list": lambda a: a.update(ids=json_bytes("abc")),
+    "ids twice": lambda a: a.update(ids=json_bytes(["a", "a", "b"])),
+    "ids null": lambda a: a.update(ids=json_bytes([None, "a", "b"])),
+    "ids fractions": lambda a: a.update(ids=json_bytes([0.5, 1.5, 2.5])),
+    "ids too few": lambda a: a.update(ids=json_bytes(["a", "b"])),
+    "ids none": lambda a: a.update(ids=json_bytes([]), offsets=np.zeros(1, np.int64), first=np.zeros(0, np.int64)),
+    "ids of floats": lambda a: a.update(ids=np.zeros(3)),
+    "ids gone": lambda a: a.pop("ids"),
+    "offsets not from 0": lambda a: a["offsets"].__setitem__(0, 1),
+    "offsets decreasing": lambda a: a["offsets"].__setitem__(1, 10**6),
+    "offsets negative": lambda a: a["offsets"].__setitem__(1, -5),
+    "offsets equal": lambda a: a["offsets"].__setitem__(1, 0),
+    "offsets two-dimensional": lambda a: a.update(offsets=a["offsets"].reshape(2, 2)),
+    "offsets a scalar": lambda a: a.update(offsets=np.array(3)),
+    "offsets of floats": lambda a: a.update(offsets=a["offsets"].astype(float)),
+    "first huge": lambda a: a["first"].__setitem__(0, 2**62),
+    "first hugely negative": lambda a: a["first"].__setitem__(0, -(2**62)),
+    "first after the year 9999": lambda a: a["first"].__setitem__(0, 12 * 9000),
+    "first of the wrong shape": lambda a: a.update(first=a["first"][:2].copy()),
+    "values unknown": lambda a: a.update(values=np.full_like(a["values"], NAN)),
+    "values infinite": lambda a: a["values"].__setitem__(3, INF),
+    "values two-dimensional": lambda a: a.update(values=a["values"][:, None].copy()),
+    "values of another type": lambda a: a.update(values=a["values"].astype(np.float32)),
+}
+
+
+@pytest.mark.parametrize("case", FORGED_HISTORY)
+def test_a_forged_history_is_refused(copy, case):
+    forge_arrays(copy, "history", FORGED_HISTORY[case])
+    with pytest.raises(ArtifactError):
+        Forecaster.load(copy)
+
+
+FORGED_WEIGHTS = {
+    "intervals gone": lambda a: a.pop("0.intervals"),
+    "intervals of another horizon": lambda a: a.update({"0.intervals": a["0.intervals"][:2].copy()}),
+    "intervals flat": lambda a: a.update({"0.intervals": a["0.intervals"][0].copy()}),
+    "intervals NaN": lambda a: a["0.intervals"].__setitem__((0, 5), NAN),
+    "intervals infinite": lambda a: a["0.intervals"].__setitem__((0, -1), INF),
+    "intervals negative": lambda a: a["0.intervals"].__setitem__((0, 0), -1.0),
+    "intervals narrowing": lambda a: a["0.intervals"].__setitem__((0, -1), 0.0),
+    "weights of another type": lambda a: a.update({"0.net.project.bias": a["0.net.project.bias"].astype(np.float64)}),
+    "weights gone": lambda a: a.pop("0.net.project.bias"),
+}
+
+
+@pytest.mark.parametrize("case", FORGED_WEIGHTS)
+def test_forged_weights_and_intervals_are_refused(copy, case):
+    forge_arrays(copy, "model", FORGED_WEIGHTS[case])
+    with pytest.raises(ArtifactError):
+        Forecaster.load(copy)
+
+
+def test_a_part_of_a_type_that_numpy_lacks_is_refused(copy):
+    header = json.dumps({"0.net.x": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
+    replace_part(copy, "model", struct.pack("<Q", len(header)) + header + b"\0" * 4)
+    with pytest.raises(ArtifactError):
+        Forecaster.load(copy)
+
+
+def at(*path):
+    """A change of the manifest: the last of ``path`` is the new value of the key before it."""
+
+    def change(manifest) -> None:
+        *keys, last, value = path
+        place = manifest["facts"]
+        for key in keys:
+            place = place[key]
+        place[last] = value
+
+    return change
+
+
+FORGED_FACTS = {
+    f"{'.'.join(map(str, path[:-1]))}={path[-1]!r}": at(*path)
+    for path in [
+        ("models", []),
+        ("models", None),
+        ("models", {}),
+        ("models", 0, "text"),
+        ("models", 0, "name", "y"),
+        ("models", 0, "name", "cutoff"),
+        ("models", 0, "name", "seasonal_naive"),
+        ("models", 0, "name", None),
+        ("models", 0, "name", ["a"]),
+        ("models", 0, "kind", "weird"),
+        ("models", 0, "kind", "local"),
+        ("models", 0, "kind", None),
+        ("models", 1, "kind", "neural"),
+        ("models", 0, "class", "LSTM"),
+        ("models", 0, "class", None),
+        ("models", 0, "class", ["SegRNN"]),
+        ("models", 0, "hyper_parameters", None),
+        ("models", 0, "hyper_parameters", []),
+        ("models", 0, "hyper_parameters", "quantiles", [0.1]),
+        ("models", 0, "hyper_parameters", "quantiles", [[0.1]]),
+        ("models", 0, "hyper_parameters", "dropout", 7.0),
+        ("models", 0, "hyper_parameters", "num_layers", 10**6),
+        ("models", 0, "hyper_parameters", "cell", "tardis"),
+        ("models", 0, "facts", None),
+        ("models", 0, "facts", "h", 2),
+        ("models", 0, "facts", "channels", 3),
+        ("models", 0, "facts", "seasons", [12.5]),
+        ("models", 0, "facts", "seasons", [0]),
+        ("models", 0, "facts", "seasons", "x"),
+        ("models", 0, "facts", "probs", [0.5]),
+        ("models", 0, "history", None),
+        ("models", 0, "training", None),
+        ("models", 0, "training", "batch_size", "many"),
+        ("models", 0, "calibration_windows", "4"),
+        ("models", 0, "calibration_windows", None),
+        ("models", 0, "calibration_windows", -1),
+        ("models", 0, "calibration_windows", True),
+        ("task", None),
+        ("task", "h", "4"),
+        ("task", "h", 0),
+        ("task", "h", 10**12),
+        ("task", "season_length", 0),
+        ("task", "seed", -1),
+        ("task", "progress", "no"),
+        ("schema", None),
+        ("schema", "id_col", 3),
+        ("schema", "id_col", "y"),
+        ("timeline", None),
+        ("timeline", "step", 0),
+        ("timeline", "step", 2),
+        ("timeline", "step", 10**300),
+        ("timeline", "kind", "lunar"),
+        ("timeline", "kind", "step"),
+        ("timeline", "freq", "D"),
+        ("timeline", "freq", 1),
+        ("timeline", "tz", "Mars/Olympus"),
+        ("timeline", "tz", "Europe"),
+        ("timeline", "tz", "../../etc/passwd"),
+        ("timeline", "tz", 5),
+        ("timeline", "phase", 99),
+        ("timeline", "time_of_day", -1),
+    ]
+}
+
+
+@pytest.mark.parametrize("case", FORGED_FACTS)
+def test_forged_facts_are_refused(copy, case):
+    edit(copy, FORGED_FACTS[case])
+    with pytest.raises(ArtifactError):
+        Forecaster.load(copy)
+
+
+@pytest.mark.parametrize("freq", ["h", "15min", "D", "2W-WED", "B", "MS", "ME", "QE-NOV", "2QS-FEB", "YE", "YS-MAR"])
+@pytest.mark.parametrize("tz", [None, "Europe/Berlin", "UTC+01:00"])
+def test_every_calendar_comes_back_from_a_folder(freq, tz, tmp_path):
+    stamps = pd.date_range("2020-03-04", periods=12, freq=freq, tz=tz)
+    fitted = Forecaster("naive", 2, freq, progress=False).fit(pd.DataFrame({"ds": stamps, "y": np.arange(12.0)}))
+    loaded = Forecaster.load(fitted.save(tmp_path / "m"))
+    pd.testing.assert_frame_equal(loaded.predict(), fitted.predict(), check_exact=True)

@@ -10,8 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import forecast.baselines.local  # noqa: F401  (patched by name below)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from forecast import Forecaster, load_dataset
-from forecast.cli import HELP, main
+from forecast.cli import HELP, _quoted, main
 
 TINY = ["trainer.max_steps=2", "trainer.batch_size=8", "trainer.cycles=1", "trainer.validations=1", "progress=false"]
 NET = ["model=lstm", "model.hidden_size=4", "data.input_size=12"]
@@ -176,3 +180,126 @@ def test_data_list_and_show_tell_what_there_is(capsys):
 def test_the_version_is_told(capsys):
     assert main(["--version"]) == 0
     assert "torch" in capsys.readouterr().out
+
+
+def untrained(monkeypatch) -> None:
+    """From here on, training or forecasting at all is a failure of the test."""
+    from forecast import baselines, commands
+    from forecast.training.neural import Neural
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("trained before the settings were checked")
+
+    monkeypatch.setattr(Neural, "fit", refuse)
+    monkeypatch.setattr(baselines.local.LocalModel, "fit", refuse)
+    monkeypatch.setattr(commands, "backtest", refuse)
+
+
+def test_the_quantiles_of_the_help_work_with_the_levels_asked_for():
+    arguments = ["backtest", "data=airpassengers", *NET, *TINY, "baselines=[]", "model.quantiles=[0.1,0.9]"]
+    assert main(arguments) == 0
+    (folder,) = run_folders("backtest")
+    assert {"lstm-lo-95", "lstm-hi-80"} <= set(pd.read_parquet(folder / "forecasts.parquet").columns)
+
+
+def test_a_saved_net_with_quantiles_forecasts_the_usual_levels(table):
+    assert main(["fit", f"data={table}", "h=3", *NET, *TINY, "model.quantiles=[0.2]", "output=m"]) == 0
+    assert main(["predict", "model=m", "output=out.csv"]) == 0
+    assert "lstm-lo-95" in pd.read_csv("out.csv").columns
+    assert Forecaster.load("m").models["lstm"].architecture.quantiles == (0.025, 0.1, 0.2, 0.9, 0.975)
+
+
+BAD_SETTINGS = {
+    "refit=no": "refit='no' must be true or false",
+    "progress=off": "progress='off' must be true or false",
+    "report.enabled=0": "report.enabled=0 must be true or false",
+    "val_size=-1": "val_size=-1",
+    "val_size=2.5": "val_size=2.5",
+    "n_windows=0": "n_windows=0",
+    "step_size=x": "step_size='x'",
+    "seed=-1": "seed=-1",
+    "seed=2147483648": "seed=2147483648",
+    "seed=null": "seed=None",
+    "level=[120]": "level=[120]",
+    "baselines=naive": "must be a list of names",
+    "model.hidden_size=0": "hidden_size=0",
+    "model.dropout=1.5": "dropout=1.5",
+    "data.input_size=-3": "input_size=-3",
+    "data.season_length=0": "season_length=0",
+    "trainer.max_steps=2.5": "max_steps=2.5",
+    "h=5000000": "h=5000000",
+}
+
+
+@pytest.mark.parametrize("setting", BAD_SETTINGS)
+def test_a_setting_that_cannot_be_used_is_refused_before_training(setting, capsys, monkeypatch):
+    untrained(monkeypatch)
+    assert main(["backtest", "data=airpassengers", *NET, *TINY, setting]) == 2
+    assert BAD_SETTINGS[setting] in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_saved_to_is_refused_before_training(capsys, monkeypatch):
+    untrained(monkeypatch)
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("x")
+    assert main(["fit", "data=nile", *NET, *TINY, "output=mine"]) == 6
+    assert "thesis.txt" in capsys.readouterr().err
+
+
+def test_a_horizon_past_the_calendar_is_refused_before_training(capsys, monkeypatch):
+    untrained(monkeypatch)
+    assert main(["fit", "data=airpassengers", *NET, *TINY, "h=100000"]) == 2
+    assert "9999" in capsys.readouterr().err
+
+
+def test_a_table_of_an_unknown_kind_is_refused_before_the_model_is_read(capsys):
+    assert main(["predict", "model=nowhere", "output=x.xlsx"]) == 2
+    assert "x.xlsx: write to a .csv or a .parquet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [r"a\b.csv", r"${oc.env:HOME}\'a.csv", 'a,b="c".csv'])
+def test_a_file_is_found_whatever_it_is_called(name, frame, capsys):
+    frame.to_csv(name, index=False)
+    for more in ([], ["-m", "seed=1,2"]):
+        assert main(["fit", *more, f"data={name}", "h=2", *NET, *TINY, f"output={name} model"]) == 0
+    assert main(["predict", f"model={name} model", f"data={name}", f"output=out {name}"]) == 0
+    assert len(pd.read_csv(f"out {name}")) == 6
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.sampled_from(["\\", "'", '"', "${", "}", "$", "{", ":", "a", ",", "=", " "]), max_size=8).map("".join)
+)
+def test_any_text_comes_through_the_quotes_unchanged(text):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
+
+    (override,) = OverridesParser.create().parse_overrides([f"data.path={_quoted(text)}"])
+    assert OmegaConf.to_container(OmegaConf.create({"path": override.value()}), resolve=True) == {"path": text}
+
+
+def test_null_for_a_file_means_the_default():
+    assert main(["fit", "data=nile", *NET, *TINY, "output=null"]) == 0
+    (folder,) = run_folders("fit")
+    assert main(["predict", f"model={folder / 'model'}", "data=null", "output=null"]) == 0
+    assert not Path("null").exists()
+
+
+def test_a_job_that_fails_does_not_stop_the_sweep(capsys, monkeypatch):
+    from forecast import commands
+
+    real = commands.backtest
+
+    def sometimes(models, panel, task, *rest, **more):
+        if task.seed == 2:
+            raise ValueError("unlucky number")
+        return real(models, panel, task, *rest, **more)
+
+    monkeypatch.setattr(commands, "backtest", sometimes)
+    sweep = ["backtest", "-m", "data=nile", *NET, *TINY, "baselines=[]", "report.enabled=false"]
+    assert main([*sweep, "h=4,0", "seed=2,3"]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert [line.split(":")[0] for line in lines] == ["forecast"] * 3
+    assert "job 0" in lines[0] and "seed=2" in lines[0] and "ValueError: unlucky number" in lines[0]
+    assert "job 2" in lines[1] and "h=0 must be" in lines[1]
+    assert len(list(Path("runs/backtest-sweep").glob("*/*/run.json"))) == 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from forecast import ConfigError
-from forecast.conformal import COVERAGES, calibrate
+from forecast.conformal import COVERAGES, calibrate, check_table
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
@@ -74,3 +74,36 @@ def test_unknown_actuals_do_not_count():
 def test_a_quantile_beyond_what_calibration_can_tell_is_refused():
     with pytest.raises(ConfigError, match="1e-05"):
         calibrate(np.ones((10, 1))).quantiles(np.zeros((1, 1)), np.ones(1), (0.00001,))
+
+
+def _changed(place, value):
+    table = calibrate(np.ones((10, 3))).table
+    table[place] = value
+    return table
+
+
+def test_a_calibrated_table_passes_the_check_unchanged():
+    learned = calibrate(np.random.default_rng(0).standard_normal((20, 3)))
+    checked = check_table(learned.table, learned.count, 3)
+    np.testing.assert_array_equal(checked.table, learned.table)
+    assert checked.count == 20
+
+
+@pytest.mark.parametrize(
+    ("table", "count"),
+    [
+        (_changed((0, 5), np.nan), 10),
+        (_changed((0, -1), np.inf), 10),
+        (_changed((0, 0), -1.0), 10),
+        (_changed((1, -1), 0.0), 10),
+        (np.ones((3, 5)), 10),
+        (np.ones((2, len(COVERAGES))), 10),
+        (np.ones((3, len(COVERAGES)), dtype=np.int64), 10),
+        (np.ones((3, len(COVERAGES))), -1),
+        (np.ones((3, len(COVERAGES))), "10"),
+        (np.ones((3, len(COVERAGES))), True),
+    ],
+)
+def test_a_table_that_calibration_never_gives_is_refused(table, count):
+    with pytest.raises(ConfigError):
+        check_table(table, count, 3)

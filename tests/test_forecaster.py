@@ -242,3 +242,82 @@ def test_ids_of_another_type_than_in_fit_are_refused(quick):
 def test_budgets_given_directly_win_over_the_training_settings():
     forecaster = Forecaster(TINY, h=1, training=Training(max_steps=5, batch_size=3), max_steps=7)
     assert forecaster.models["segrnn"].training == Training(max_steps=7, batch_size=3)
+
+
+def days(start: str = "2024-01-01", n: int = 20, tz: str | None = None, **columns: object) -> pd.DataFrame:
+    frame = {"unique_id": ["a"] * n, "ds": pd.date_range(start, periods=n, tz=tz), "y": np.arange(float(n))}
+    return pd.DataFrame({**frame, **columns})
+
+
+def followed(history: pd.DataFrame, new: pd.DataFrame, **options) -> Forecaster:
+    return Forecaster("naive", h=2, progress=False, **options).fit(history).update(new)
+
+
+OFF_THE_HISTORY = {
+    "another time of day": (days(), days("2024-01-21 06:00", 3), ["2024-01-21T06:00", "freq='D' through 2024-01-20", "'a'"]),
+    "another phase": (
+        days(ds=pd.date_range("2024-01-01", periods=20, freq="2D")),
+        days(n=3, ds=pd.date_range("2024-02-11", periods=3, freq="2D")),
+        ["freq='2D'", "2024-02-11", "fit again"],
+    ),
+    "zoned rows after naive ones": (days(), days("2024-01-21", 3, "Europe/Berlin"), ["Europe/Berlin", "without a time zone", "tz_localize(None)"]),
+    "naive rows after zoned ones": (days(tz="Europe/Berlin"), days("2024-01-21", 3), ["Europe/Berlin", "without a time zone", "tz_localize('Europe/Berlin')"]),
+    "rows of another zone": (days(tz="Europe/Berlin"), days("2024-01-21", 3, "Asia/Tokyo"), ["Asia/Tokyo", "tz_convert('Europe/Berlin')"]),
+    "integers after dates": (days(), days(n=3, ds=[1, 2, 3]), ["integers", "dates", "freq='D'"]),
+    "integers of another phase": (days(ds=range(0, 40, 2)), days(n=3, ds=[41, 43, 45]), ["freq=2", "41"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OFF_THE_HISTORY)
+def test_an_update_off_the_grid_of_the_history_is_refused(case):
+    history, new, pieces = OFF_THE_HISTORY[case]
+    with pytest.raises(DataError) as caught:
+        followed(history, new)
+    assert str(caught.value).startswith("ds: ")
+    assert all(piece in str(caught.value) for piece in pieces), str(caught.value)
+
+
+@pytest.mark.parametrize("freq", ["2D", "2W-MON", "2MS", "QS-FEB", "B"])
+def test_an_update_of_any_length_keeps_the_grid_of_the_history(freq):
+    whole = days(n=30, ds=pd.date_range("2024-01-01", periods=30, freq=freq))
+    for length in (1, 2, 5):
+        end = 20 + length
+        updated = followed(whole[:20], whole[20:end], freq=freq).predict()
+        fresh = Forecaster("naive", h=2, freq=freq, progress=False).fit(whole[:end]).predict()
+        pd.testing.assert_frame_equal(updated, fresh)
+
+
+def test_an_update_without_values_moves_the_cutoff():
+    out = followed(days(), days("2024-01-21", 3, y=[np.nan] * 3)).predict()
+    assert out["ds"].tolist() == pd.date_range("2024-01-24", periods=2).tolist()
+    assert out["naive"].tolist() == [19.0, 19.0]
+    with pytest.raises(DataError, match="no known value at all in series 'new'"):
+        followed(days(), days("2024-01-21", 3, y=[np.nan] * 3, unique_id=["new"] * 3))
+
+
+def test_the_strict_policy_holds_for_updates():
+    for new in (days("2024-01-22", 3), days("2024-01-21", 3, y=[1.0, np.nan, 2.0])):
+        with pytest.raises(DataError, match="missing"):
+            followed(days(), new, missing="raise")
+
+
+def test_forecasts_at_a_skipped_hour_can_be_fed_back():
+    history = days("2024-03-10 02:30", 20, "Europe/Berlin")
+    forecaster = Forecaster("naive", h=4, progress=False).fit(history)
+    out = forecaster.predict().rename(columns={"naive": "y"}).assign(unique_id="a")
+    after = forecaster.update(out).predict()["ds"]
+    assert after.tolist() == pd.date_range("2024-04-03 02:30", periods=4, tz="Europe/Berlin").tolist()
+    one = Forecaster("naive", h=1, progress=False).fit(days("2024-03-11 02:30", 20, "Europe/Berlin"))
+    assert len(one.update(one.predict().rename(columns={"naive": "y"})).predict()) == 1
+
+
+@pytest.mark.parametrize(("old", "new"), [(None, "Europe/Berlin"), ("Europe/Berlin", None)])
+def test_predicting_on_another_kind_of_time_is_refused(old, new):
+    fitted = Forecaster("naive", h=2, progress=False).fit(days(tz=old))
+    with pytest.raises(DataError, match="without a time zone"):
+        fitted.predict(days(tz=new))
+
+
+def test_predicting_on_another_phase_is_welcome():
+    fitted = Forecaster("naive", h=2, progress=False).fit(days())
+    assert fitted.predict(days("2024-05-01 06:00"))["ds"].iloc[0] == pd.Timestamp("2024-05-21 06:00")

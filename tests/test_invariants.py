@@ -186,3 +186,27 @@ def test_on_white_noise_no_net_beats_the_mean(frame):
     cv = Forecaster(models, h=6, max_steps=150, progress=False).cross_validation(noise, n_windows=2)
     gain = (cv["y"] - cv["mean"]).abs() - (cv["y"] - cv["net"]).abs()
     assert gain.mean() < 3 * gain.std() / np.sqrt(len(gain))
+
+
+@pytest.mark.parametrize("name", ["segrnn", "seq2seq", *BASELINES])
+@pytest.mark.parametrize("missing", ["interpolate", "ffill", "zero", "mask"])
+def test_a_gap_across_the_cutoff_carries_nothing_back(name, missing):
+    frame = seasonal_frame(2, 50)
+    position = frame.groupby("unique_id").cumcount(ascending=False)
+    gap = frame.assign(y=frame["y"].mask(position.between(H - 1, H + 4)))
+    poisoned = gap.assign(y=gap["y"].mask(position < H - 1, 1e9))
+    one = forecaster(name, missing=missing).cross_validation(gap, level=[80])
+    two = forecaster(name, missing=missing).cross_validation(poisoned, level=[80])
+    pd.testing.assert_frame_equal(one.drop(columns="y"), two.drop(columns="y"), check_exact=True)
+    assert one["y"].isna().sum() == 2  # one a series: nothing invented is scored
+
+
+@pytest.mark.parametrize("missing", ["interpolate", "ffill", "zero"])
+def test_a_forecast_on_a_history_with_gaps_is_that_on_the_filled_one(missing):
+    frame = seasonal_frame(1, 50)
+    gaps = frame.assign(y=frame["y"].mask(frame.index % 7 == 3))
+    filled = gaps["y"].interpolate() if missing == "interpolate" else gaps["y"].ffill()
+    filled = gaps["y"].fillna(0.0) if missing == "zero" else filled
+    one = forecaster("segrnn", missing=missing).fit(gaps).predict(level=[80])
+    two = forecaster("segrnn").fit(frame.assign(y=filled)).predict(level=[80])
+    pd.testing.assert_frame_equal(one, two)

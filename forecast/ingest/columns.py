@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
@@ -11,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.errors import Fault, printable, some
+from forecast.errors import Fault, some
 from forecast.schema import Schema
 
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 ONLY_SERIES = "series"
+REAL = (int, float, np.integer, np.floating, np.bool_, Decimal)
 
 
 @dataclass(frozen=True)
@@ -54,79 +56,21 @@ def id_column(frame: pd.DataFrame, name: str) -> tuple[Int, pd.Index, tuple[Faul
     if name not in frame.columns:
         return np.zeros(len(frame), dtype=np.int64), pd.Index([ONLY_SERIES], name=name), ()
     column = frame[name]
+    try:
+        codes, ids = pd.factorize(column, sort=False)
+    except (TypeError, NotImplementedError):  # the latter from Arrow
+        rows = tuple(row for row, value in enumerate(column) if not isinstance(value, Hashable))
+        problem = f"ids must be text or numbers, not {some(column.iloc[list(rows[:3])])}"
+        fault = Fault(name, problem, "Join lists and the like into text, with .astype(str) say.", None, rows)
+        return np.zeros(len(frame), dtype=np.int64), pd.Index([ONLY_SERIES], name=name), (fault,)
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
-    codes, ids = pd.factorize(column, sort=False)
+        ids = ids.astype(column.cat.categories.dtype)
     codes = np.asarray(codes, dtype=np.int64)
     faults: tuple[Fault, ...] = ()
     if (codes < 0).any():
         rows = rows_where(codes < 0)
         faults = (Fault(name, "the id is missing", "Give these rows an id or drop them.", None, rows),)
     return codes, pd.Index(ids, name=name), faults
-
-
-def time_column(column: pd.Series[Any]) -> tuple[Column, str | None]:
-    """Stamps as ``datetime64[us]`` (UTC when zoned) or ``int64``, and the time zone's name or ``None``."""
-    name = str(column.name)
-    dtype = column.dtype
-    if isinstance(dtype, pd.PeriodDtype):
-        return _dates(column.dt.to_timestamp(), name), None
-    if isinstance(dtype, pd.ArrowDtype):
-        column = pd.Series(column.to_numpy() if dtype.kind == "i" else pd.to_datetime(column), name=name)
-        dtype = column.dtype
-    if isinstance(dtype, pd.DatetimeTZDtype):
-        utc = column.dt.tz_convert("UTC").dt.tz_localize(None)
-        return _dates(utc, name), str(dtype.tz)
-    if dtype.kind == "M":
-        return _dates(column, name), None
-    if dtype.kind in "iu":
-        missing = np.asarray(column.isna())
-        if missing.any():
-            return Column(None, (_missing_time(name, missing),)), None
-        return Column(column.to_numpy(dtype=np.int64)), None
-    if dtype.kind in "OT" or isinstance(dtype, pd.StringDtype):
-        return _text_dates(column, name)
-    remedy = "Use dates or integers; for seconds since 1970 convert with pandas.to_datetime(…, unit='s')."
-    return Column(None, (Fault(name, f"times have dtype {dtype}", remedy),)), None
-
-
-def _missing_time(name: str, missing: npt.NDArray[np.bool_]) -> Fault:
-    return Fault(name, "the time is missing", "Fill in the time or drop these rows.", None, rows_where(missing))
-
-
-def _dates(column: pd.Series[Any], name: str) -> Column:
-    stamps = column.to_numpy().astype("datetime64[us]")
-    missing = np.isnat(stamps)
-    return Column(stamps, (_missing_time(name, missing),) if missing.any() else ())
-
-
-def _text_dates(column: pd.Series[Any], name: str) -> tuple[Column, str | None]:
-    missing = np.asarray(column.isna())
-    zones = {str(getattr(value, "tzinfo", None)) for value in column[~missing].head(1000) if not isinstance(value, str)}
-    if len(zones) > 1:
-        remedy = "Convert all of them to one zone with pandas.to_datetime(…, utc=True)."
-        return Column(None, (Fault(name, f"times are in several time zones ({some(zones)})", remedy),)), None
-    try:
-        parsed = pd.to_datetime(column, format="ISO8601", errors="coerce")
-    except ValueError as error:
-        remedy = "Convert all of them to one zone with pandas.to_datetime(…, utc=True)."
-        return Column(None, (Fault(name, printable(str(error), 120), remedy),)), None
-    unread = np.asarray(parsed.isna()) & ~missing
-    faults = []
-    if missing.any():
-        faults.append(_missing_time(name, missing))
-    if unread.any():
-        examples = some(column[unread].iloc[:3])
-        remedy = "Convert with pandas.to_datetime(…, format='%d/%m/%Y') or whatever the format is."
-        faults.append(Fault(name, f"not ISO dates: {examples}", remedy, None, rows_where(unread)))
-    note = f"{name}: dates were text and have been read as ISO dates."
-    if faults:
-        return Column(None, tuple(faults)), None
-    if isinstance(parsed.dtype, pd.DatetimeTZDtype):
-        zone = str(parsed.dtype.tz)
-        parsed = parsed.dt.tz_convert("UTC").dt.tz_localize(None)
-        return Column(parsed.to_numpy().astype("datetime64[us]"), (), (note,)), zone
-    return Column(parsed.to_numpy().astype("datetime64[us]"), (), (note,)), None
 
 
 def target_column(column: pd.Series[Any]) -> Column:
@@ -148,15 +92,26 @@ def _floats(column: pd.Series[Any]) -> Float:
 
 
 def _object_numbers(column: pd.Series[Any], name: str) -> Column:
-    missing = np.asarray(column.isna())
-    numeric = np.array([isinstance(value, (int, float, np.number, Decimal)) for value in column], dtype=bool)
-    wrong = ~numeric & ~missing
-    if wrong.any():
-        problem = f"not numbers: {some(column[wrong].iloc[:3])}"
-        remedy = "Convert with pandas.to_numeric after removing thousands separators and units."
-        return Column(None, (Fault(name, problem, remedy, None, rows_where(wrong)),))
-    values = np.array([np.nan if gone else float(value) for value, gone in zip(column, missing, strict=True)])
-    return _finite(values, name, (f"{name}: numbers held as objects have been read as floats.",))
+    read = [_number(value) for value in column]
+    wrong = np.array([value is None for value in read], dtype=bool)
+    values = np.array([np.nan if value is None else value for value in read], dtype=np.float64)
+    finite = _finite(values, name, (f"{name}: numbers held as objects have been read as floats.",))
+    if not wrong.any():
+        return finite
+    problem = f"not numbers: {some(column[wrong].iloc[:3])}"
+    remedy = "Convert with pandas.to_numeric after removing thousands separators and units."
+    fault = Fault(name, problem, remedy, None, rows_where(wrong))
+    return Column(None if wrong.all() else values, (fault, *finite.faults), finite.notes)
+
+
+def _number(value: Any) -> float | None:
+    """One cell as a float, NaN where missing, ``None`` for what is no number or too large for a float."""
+    try:
+        if isinstance(value, REAL):
+            return float(value)
+        return np.nan if value is None or value is pd.NA or value is pd.NaT else None
+    except (OverflowError, ValueError):  # 10**400; a signalling NaN
+        return None
 
 
 def _finite(values: Float, name: str, notes: tuple[str, ...]) -> Column:

@@ -8,51 +8,61 @@ from typing import Any
 import numpy as np
 
 from forecast.errors import DataError, Fault, ForecastWarning, some
-from forecast.ingest.columns import find_columns, id_column, target_column, time_column
+from forecast.ingest.columns import find_columns, id_column, target_column
+from forecast.ingest.local import local_rows
 from forecast.ingest.normalize import drop_series, lay_out, merge_duplicates, trim_leading
 from forecast.ingest.read import read
+from forecast.ingest.times import time_column
 from forecast.ingest.validate import (
     Rows,
     choose_timeline,
     duplicate_faults,
     gap_faults,
     grid_faults,
+    history_faults,
     sort_rows,
     value_faults,
     with_series,
 )
 from forecast.panel.panel import Panel
 from forecast.schema import Schema
-from forecast.timeline import DAY, Stamps, fit_timeline
 
 
-def to_panel(data: Any, schema: Schema | None = None, freq: str | int | None = None) -> Panel:
+def to_panel(
+    data: Any, schema: Schema | None = None, freq: str | int | None = None, history: Panel | None = None
+) -> Panel:
     """Check ``data`` once and lay it out as a panel.
 
     ``data`` is a long frame (pandas, polars, Arrow …) or a path; id and time may be in the index; without an id
-    column it is one series. ``freq`` is checked when given, inferred when not. The caller's frame is not changed.
+    column it is one series. ``freq`` is checked when given, inferred when not. Rows that are to follow ``history``
+    go on its grid, whatever ``freq`` says. The caller's frame is not changed.
 
     Raises ``DataError`` listing every fault of every series, ``ConfigError`` for an unknown frequency. Warns with
     ``ForecastWarning`` about conversions and, with ``on_bad_series="skip"``, about the series left out.
     """
     schema = schema or Schema()
-    rows, tz, faults = _typed(data, schema)
+    grid = None if history is None else history.timeline
+    freq = freq if grid is None else grid.freq
+    rows, tz, faults = _typed(data, schema, freq)
     rows = _without_bad(rows, faults, schema)
     if tz is not None:
-        rows, tz = _local(rows, tz, freq)
+        rows = local_rows(rows, tz, freq, grid)
+    if history is not None:
+        rows = _without_bad(rows, history_faults(rows, tz, history), schema)
     faults = duplicate_faults(rows, schema)
-    timeline = choose_timeline(rows, freq, tz, schema)
+    timeline = grid or choose_timeline(rows, freq, tz, schema)
     if isinstance(timeline, Fault):
         raise DataError([*faults, timeline])
-    faults += grid_faults(rows, timeline, schema) + value_faults(rows, schema)
+    begun = np.zeros(len(rows.ids), dtype=bool) if history is None else np.asarray(rows.ids.isin(history.ids))
+    faults += grid_faults(rows, timeline, schema) + value_faults(rows, schema, begun)
     if not faults:
         faults = gap_faults(rows, timeline, schema)
-    rows = _without_bad(rows, faults, schema)
-    rows = trim_leading(merge_duplicates(rows, schema.duplicates))
-    return lay_out(rows, timeline, schema)
+    kept = _without_bad(rows, faults, schema)
+    merged = merge_duplicates(kept, schema.duplicates)
+    return lay_out(trim_leading(merged, begun[rows.ids.get_indexer(kept.ids)]), timeline, schema)
 
 
-def _typed(data: Any, schema: Schema) -> tuple[Rows, str | None, list[Fault]]:
+def _typed(data: Any, schema: Schema, freq: str | int | None) -> tuple[Rows, str | None, list[Fault]]:
     frame = read(data, schema)
     roles = [schema.time_col, schema.target_col]
     if schema.id_col in frame.columns:
@@ -61,10 +71,10 @@ def _typed(data: Any, schema: Schema) -> tuple[Rows, str | None, list[Fault]]:
     if header:
         raise DataError(header)
     codes, ids, id_faults = id_column(frame, schema.id_col)
-    times, tz = time_column(frame[schema.time_col])
+    times, tz = time_column(frame[schema.time_col], freq)
     target = target_column(frame[schema.target_col])
     faults = [*id_faults, *with_series((*times.faults, *target.faults), codes, ids)]
-    if times.values is None or target.values is None or id_faults:
+    if times.values is None or target.values is None or (faults and schema.on_bad_series == "raise") or id_faults:
         raise DataError(faults)
     for note in (*times.notes, *target.notes):
         warnings.warn(note, ForecastWarning, stacklevel=4)
@@ -84,23 +94,3 @@ def _without_bad(rows: Rows, faults: list[Fault], schema: Schema) -> Rows:
         stacklevel=4,
     )
     return drop_series(rows, bad)
-
-
-def _local(rows: Rows, tz: str, freq: str | int | None) -> tuple[Rows, str]:
-    """Zoned stamps on the clock that fits their frequency: UTC within the day, wall time from a day up."""
-    wall = _to_wall(rows.stamps, tz)
-    if freq is not None:
-        daily = fit_timeline(freq, wall[:1]).local
-    else:
-        times = wall.astype(np.int64) % DAY
-        daily = bool((times == times[0]).all())
-    if not daily:
-        return rows, tz
-    return Rows(rows.codes, wall, rows.values, rows.row, rows.ids), tz
-
-
-def _to_wall(stamps: Stamps, tz: str) -> Stamps:
-    import pandas as pd
-
-    local = pd.DatetimeIndex(stamps).tz_localize("UTC").tz_convert(tz).tz_localize(None)
-    return local.to_numpy().astype("datetime64[us]")

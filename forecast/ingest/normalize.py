@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from forecast.ingest.validate import Rows
-from forecast.panel.fill import fill_unknown
+from forecast.ingest.validate import Bool, Rows
 from forecast.panel.panel import Panel
 from forecast.schema import Schema
 from forecast.timeline import Timeline
@@ -25,9 +24,13 @@ def merge_duplicates(rows: Rows, how: str) -> Rows:
         total = np.add.reduceat(np.where(known, rows.values, 0.0), starts)
         merged = np.where(count > 0, total / np.where(how == "mean", np.maximum(count, 1.0), 1.0), np.nan)
     else:
-        ends = np.append(starts[1:], len(fresh)) - 1
         # Equal stamps keep the frame's order, because the sort is stable.
-        merged = rows.values[starts if how == "first" else ends]
+        place = np.arange(len(fresh))
+        if how == "first":
+            chosen = np.minimum.reduceat(np.where(known, place, len(fresh) - 1), starts)
+        else:
+            chosen = np.maximum.reduceat(np.where(known, place, 0), starts)
+        merged = np.where(count > 0, rows.values[chosen], np.nan)
     return replace(rows, codes=rows.codes[starts], stamps=rows.stamps[starts], values=merged, row=rows.row[starts])
 
 
@@ -39,9 +42,12 @@ def drop_series(rows: Rows, bad: set[object]) -> Rows:
     return Rows(number[rows.codes[kept]], rows.stamps[kept], rows.values[kept], rows.row[kept], rows.ids[keep])
 
 
-def trim_leading(rows: Rows) -> Rows:
-    """Without the unknown values before each series' first known one."""
-    known = np.isfinite(rows.values)
+def trim_leading(rows: Rows, begun: Bool) -> Rows:
+    """Without the unknown values before each series' first known one.
+
+    Series with a history, ``begun`` (S,), keep theirs: time has passed, though nothing is known of it.
+    """
+    known = np.isfinite(rows.values) | begun[rows.codes]
     if known.all():
         return rows
     place = np.arange(len(known))
@@ -52,7 +58,7 @@ def trim_leading(rows: Rows) -> Rows:
 
 
 def lay_out(rows: Rows, timeline: Timeline, schema: Schema) -> Panel:
-    """Rows on the grid, every gap a NaN, then the ``missing`` policy."""
+    """Rows on the grid, every gap a NaN; the ``missing`` policy comes later, when a model is to see them."""
     ordinals, _ = timeline.ordinals(rows.stamps)
     counts = np.bincount(rows.codes, minlength=len(rows.ids))
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
@@ -64,5 +70,4 @@ def lay_out(rows: Rows, timeline: Timeline, schema: Schema) -> Panel:
     else:
         values = np.full(int(offsets[-1]), np.nan)
         values[offsets[:-1][rows.codes] + ordinals - first[rows.codes]] = rows.values
-    panel = Panel(rows.ids, values, offsets, first, timeline, schema)
-    return fill_unknown(panel, schema.missing) if schema.missing in ("ffill", "interpolate", "zero") else panel
+    return Panel(rows.ids, values, offsets, first, timeline, schema)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +45,17 @@ def read(data: Any, schema: Schema | None = None) -> pd.DataFrame:
 def _read_file(path: Path, schema: Schema) -> pd.DataFrame:
     name = path.name.lower()
     if not path.is_file():
-        raise DataError(Fault("file", f"{printable(str(path))} does not exist", "Check the path."))
+        raise DataError(Fault("file", f"{printable(str(path), 300)} does not exist", "Check the path."))
     try:
         if name.endswith(PARQUET):
             return pd.read_parquet(path)
         if name.endswith(CSV):
             return _read_csv(path, "\t" if name.endswith(".tsv") else ",", schema)
-    except (ValueError, OSError) as error:
+    except DataError:
+        raise
+    except (ValueError, OSError, EOFError, zlib.error, csv.Error) as error:
         size = path.stat().st_size
-        problem = f"{printable(str(path))} ({size} bytes) cannot be read: {printable(str(error), 200)}"
+        problem = f"{printable(str(path), 300)} ({size} bytes) cannot be read: {printable(str(error), 200)}"
         raise DataError(Fault("file", problem, "It may be truncated: copy it again.")) from error
     raise ConfigError(f"{path.name}: the format is told from the ending; known are {', '.join(PARQUET + CSV)}.")
 
@@ -64,14 +69,39 @@ def _read_csv(path: Path, separator: str, schema: Schema) -> pd.DataFrame:
         sep=separator,
         dtype={schema.id_col: str} if schema.id_col in header else None,
         keep_default_na=False,
-        na_values={column: nothing for column in header if column != schema.id_col},
+        na_values={column: [""] if column == schema.id_col else nothing for column in header},
     )
-    if schema.time_col in header and not pd.api.types.is_numeric_dtype(frame[schema.time_col]):
-        times = frame[schema.time_col]
+    if len(frame) and frame.iloc[:, -1].isna().any():  # pandas fills up short rows without a word
+        _refuse_short_rows(path, separator, len(header))
+    written = pd.read_csv(path, sep=separator, nrows=1, header=None, dtype=str, keep_default_na=False).iloc[0]
+    if written.duplicated().any() and len(written) == frame.shape[1]:  # pandas made y.1 of the second y
+        frame.columns = pd.Index(written.to_list())
+    return _with_dates(frame, schema)
+
+
+def _refuse_short_rows(path: Path, separator: str, fields: int) -> None:
+    """Raise ``DataError`` naming the first line with fewer than ``fields`` fields."""
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rt", encoding="utf-8", newline="") as lines:
+        reader = csv.reader(lines, delimiter=separator)
+        for record in reader:
+            if record and len(record) < fields:
+                problem = f"{printable(str(path), 300)}, line {reader.line_num}: {len(record)} of {fields} fields"
+                raise DataError(Fault("file", problem, "It may be truncated: copy it again, or mend the line."))
+
+
+def _with_dates(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """The time column read as ISO dates where all of it can be; else the door names what is wrong."""
+    if list(frame.columns).count(schema.time_col) != 1:
+        return frame
+    times = frame[schema.time_col]
+    if pd.api.types.is_numeric_dtype(times):
+        return frame
+    try:
         dates = pd.to_datetime(times, format="ISO8601", errors="coerce")
-        if (dates.notna() == times.notna()).all():  # else the door names what is no date
-            frame[schema.time_col] = dates
-    return frame
+    except ValueError:  # several offsets from UTC
+        return frame
+    return frame.assign(**{schema.time_col: dates}) if (dates.notna() == times.notna()).all() else frame
 
 
 def _read_foreign(data: Any) -> pd.DataFrame:

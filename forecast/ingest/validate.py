@@ -9,15 +9,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import Fault
+from forecast.panel.panel import Panel
 from forecast.schema import Schema
-from forecast.timeline import Stamps, Timeline, fit_timeline, infer_freq
+from forecast.timeline import SPARSEST, Stamps, Timeline, fit_timeline, infer_freq
 
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
-
-# A grid this many times longer than the rows on it points to a wrong stamp, not to missing rows.
-SPARSEST = 50
 
 
 @dataclass(frozen=True)
@@ -99,6 +97,32 @@ def _steps_seen(rows: Rows) -> str:
     return f"commonest steps: {seen}"
 
 
+def history_faults(rows: Rows, tz: str | None, history: Panel) -> list[Fault]:
+    """Rows that cannot be counted on the grid of ``history``: of another kind of time, zone or phase."""
+    grid, column = history.timeline, history.schema.time_col
+    dates = rows.stamps.dtype.kind == "M"
+    first = rows.stamps[0]
+    if dates == (grid.kind == "step"):
+        kinds = ("dates", "integers") if dates else ("integers", "dates")
+        problem = f"the new rows are numbered by {kinds[0]} (first {first}), the history by {kinds[1]}"
+        return [Fault(column, problem, f"Give {kinds[1]} on its grid of freq={grid.freq!r}, or fit again.")]
+    if tz != grid.tz:
+        remedy = f"Use {f'.dt.tz_convert({grid.tz!r})' if tz else f'.dt.tz_localize({grid.tz!r})'}, or fit again."
+        if grid.tz is None:
+            remedy = "Use .dt.tz_localize(None), or fit again."
+        return [Fault(column, f"{zone_problem(tz, grid.tz)} (freq={grid.freq!r}, first new time {first})", remedy)]
+    _, exact = grid.ordinals(rows.stamps)
+    anchor = grid.stamps(history.last[:1])[0]
+    problem = f"times off the grid of freq={grid.freq!r} through {anchor}, the history's (first {{first}})"
+    return per_series(rows, ~exact, column, problem, "Shift or resample the new rows onto it, or fit again.")
+
+
+def zone_problem(new: str | None, old: str | None) -> str:
+    """What to say about new times that are not in the time zone of the history."""
+    one, two = (f"in time zone {zone}" if zone else "without a time zone" for zone in (new, old))
+    return f"the new times are {one}, the history is {two}"
+
+
 def grid_faults(rows: Rows, timeline: Timeline, schema: Schema) -> list[Fault]:
     """Stamps off the grid, a grid finer than the data, and stamps absurdly far from the others."""
     ordinals, exact = timeline.ordinals(rows.stamps)
@@ -108,28 +132,64 @@ def grid_faults(rows: Rows, timeline: Timeline, schema: Schema) -> list[Fault]:
     faults = per_series(rows, ~exact, column, f"times off the grid of freq={timeline.freq!r} (first {{first}})", remedy)
     if faults:
         return faults
+    coarse = coarse_faults(rows, ordinals, timeline, schema)
     steps = np.diff(ordinals)[rows.same]
     steps = steps[steps > 0]
-    if steps.size > 1:
-        values, counts = np.unique(steps, return_counts=True)
-        common = int(values[counts.argmax()])
-        if common > 1 and counts.max() * 2 > steps.size:
+    if steps.size > 1 and not (coarse and (steps == 1).any()):  # else some series are of this frequency
+        common = commonest(steps)
+        if common > 1:
             problem = f"the rows are {common} steps of freq={timeline.freq!r} apart"
             return [Fault(column, problem, remedy)]
+    return [*coarse, *jump_faults(rows, ordinals, timeline, schema)]
+
+
+def commonest(steps: Int) -> int:
+    """The step that makes up more than half of ``steps``, else 0."""
+    values, counts = np.unique(steps, return_counts=True)
+    return int(values[counts.argmax()]) if counts.max() * 2 > steps.size else 0
+
+
+def coarse_faults(rows: Rows, ordinals: Int, timeline: Timeline, schema: Schema) -> list[Fault]:
+    """Series of a coarser frequency than the grid, which would be mostly gaps on it."""
+    steps, codes = np.diff(ordinals), rows.codes[1:]
+    step_taken = rows.same & (steps > 0)
+    steps, codes = steps[step_taken], codes[step_taken]
+    total = np.bincount(codes, minlength=len(rows.ids))
+    single = np.bincount(codes[steps == 1], minlength=len(rows.ids))
+    # A series that steps by one now and then is of this frequency, with many gaps.
+    suspects = np.flatnonzero((total >= 2) & (single * 10 <= total))
+    if not suspects.size:
+        return []
+    remedy = "Fit one Forecaster for each frequency, or resample all series to one."
+    bounds = np.searchsorted(codes, [suspects, suspects + 1])
+    faults = []
+    for code, start, stop in zip(suspects.tolist(), *bounds.tolist(), strict=True):
+        common = commonest(steps[start:stop])
+        if common > 1:
+            problem = f"the rows are {common} steps apart on the grid of freq={timeline.freq!r} of the other series"
+            faults.append(Fault(schema.time_col, problem, remedy, rows.ids[code]))
+    return faults
+
+
+def jump_faults(rows: Rows, ordinals: Int, timeline: Timeline, schema: Schema) -> list[Fault]:
+    """Stamps absurdly far from the others of their series."""
     lengths = np.bincount(rows.codes, minlength=len(rows.ids))
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     span = ordinals[starts + lengths - 1] - ordinals[starts] + 1
     sparse = span > SPARSEST * np.maximum(lengths, 20)
     jumps = np.concatenate([[False], rows.same & (np.diff(ordinals) > SPARSEST)]) & sparse[rows.codes]
     problem = f"a jump of more than {SPARSEST} steps of freq={timeline.freq!r} to {{first}}"
-    return per_series(rows, jumps, column, problem, "Mend the wrong stamp, or split the series there.")
+    return per_series(rows, jumps, schema.time_col, problem, "Mend the wrong stamp, or split the series there.")
 
 
-def value_faults(rows: Rows, schema: Schema) -> list[Fault]:
-    """Series without a single known value, and missing values when the policy is to raise."""
+def value_faults(rows: Rows, schema: Schema, begun: Bool) -> list[Fault]:
+    """Series without a single known value, and missing values when the policy is to raise.
+
+    ``begun`` (S,) tells the series that have a history already: news of them may be that nothing is known.
+    """
     missing = np.isnan(rows.values)
     known = np.bincount(rows.codes[~missing], minlength=len(rows.ids))
-    empty = (known == 0)[rows.codes]
+    empty = ((known == 0) & ~begun)[rows.codes]
     remedy = "Drop the series or pass on_bad_series='skip'."
     faults = per_series(rows, empty, schema.target_col, "no known value at all", remedy)
     if schema.missing == "raise":
@@ -156,8 +216,9 @@ def with_series(faults: tuple[Fault, ...], codes: Int, ids: pd.Index) -> list[Fa
             split.append(fault)
             continue
         rows = np.array(fault.rows)
-        for code in dict.fromkeys(codes[rows].tolist()):
-            own = tuple(int(row) for row in rows[codes[rows] == code])
+        rows = rows[np.argsort(codes[rows], kind="stable")]
+        for own in np.split(rows, np.flatnonzero(np.diff(codes[rows])) + 1):
+            code = codes[own[0]]
             name = ids[code] if code >= 0 else None
-            split.append(Fault(fault.column, fault.problem, fault.remedy, name, own))
+            split.append(Fault(fault.column, fault.problem, fault.remedy, name, tuple(own.tolist())))
     return split

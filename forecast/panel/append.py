@@ -5,29 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from forecast.errors import DataError, Fault
 from forecast.panel.panel import Panel, ranges
+from forecast.timeline import SPARSEST
+
+Int = npt.NDArray[np.int64]
 
 
 def append(history: Panel, new: Panel) -> Panel:
     """``history`` followed by ``new``, series by series; gaps between them are unknown, new series come last.
 
-    Raises ``DataError`` naming every series whose new rows start before its history ends.
+    Both are on the same timeline. Raises ``DataError`` naming every series whose new rows start before its history
+    ends, absurdly long after it, or, with ``missing="raise"``, not right after it.
     """
-    place = history.ids.get_indexer(new.ids)
+    place = history.ids.get_indexer(new.ids).astype(np.int64)
     known = place >= 0
-    faults = [
-        Fault(
-            history.schema.time_col,
-            f"new rows start at {history.timeline.stamps(new.first[[i]])[0]}, the history ends at "
-            f"{history.timeline.stamps(history.last[[place[i]]])[0]}",
-            "Give rows after the history only, or fit again on corrected data.",
-            new.ids[i],
-        )
-        for i in np.flatnonzero(known).tolist()
-        if new.first[i] <= history.last[place[i]]
-    ]
+    faults = _join_faults(history, new, np.flatnonzero(known), place)
     if faults:
         raise DataError(faults)
     ids = history.ids.append(new.ids[~known])
@@ -42,3 +37,26 @@ def append(history: Panel, new: Panel) -> Panel:
     target[~known] = len(history) + np.arange((~known).sum())
     values[ranges(offsets[:-1][target] + new.first - first[target], new.lengths)] = new.values
     return replace(history, ids=ids, values=values, offsets=offsets, first=first)
+
+
+def _join_faults(history: Panel, new: Panel, known: Int, place: Int) -> list[Fault]:
+    """Faults of the seam between the old rows and the new ones of the series at ``known`` positions of ``new``."""
+    old = place[known]
+    start, end = new.first[known], history.last[old]
+    span = new.last[known] - history.first[old] + 1
+    rows = history.lengths[old] + new.lengths[known]
+    far = (start - end > SPARSEST) & (span > SPARSEST * np.maximum(rows, 20))
+    gap = (start - end > 1) & (history.schema.missing == "raise")
+    faults = []
+    for at in np.flatnonzero((start <= end) | far | gap).tolist():
+        since, until = (history.timeline.stamps(when[[at]])[0] for when in (start, end))
+        problem = f"new rows start at {since}, the history ends at {until}"
+        remedy = "Give rows after the history only, or fit again on corrected data."
+        if far[at]:
+            problem += f": a jump of more than {SPARSEST} steps of freq={history.timeline.freq!r}"
+            remedy = "Mend the wrong stamp, or fit again without the old rows."
+        elif gap[at]:
+            problem += ": rows are missing between them"
+            remedy = "Add the rows, or fit with missing='mask', 'ffill', 'interpolate' or 'zero'."
+        faults.append(Fault(history.schema.time_col, problem, remedy, new.ids[known[at]]))
+    return faults

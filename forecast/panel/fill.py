@@ -23,6 +23,16 @@ def previous_known(known: npt.NDArray[np.bool_], starts: Int) -> Int:
     return np.where(latest >= starts, latest, -1)
 
 
+def as_models_see(panel: Panel) -> Panel:
+    """The panel with its gaps filled by the ``missing`` policy of its schema, from the rows that it holds.
+
+    Panels themselves keep unknown values unknown: filling before a cutoff is cut would carry later values back
+    across it, and would pass invented values off as actual ones.
+    """
+    how = panel.schema.missing
+    return fill_unknown(panel, how) if how in ("ffill", "interpolate", "zero") else panel
+
+
 def fill_unknown(panel: Panel, how: str) -> Panel:
     """The panel with NaN replaced: ``zero``; ``ffill`` (last known value); ``interpolate`` (a line between known
     neighbours, the last known value after them).

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.errors import ConfigError, DataError, Fault
+from forecast.panel.fill import as_models_see
 from forecast.panel.panel import Panel
 
 Int = npt.NDArray[np.int64]
@@ -35,7 +36,9 @@ class Past(NamedTuple):
 
 
 def known_at(panel: Panel, cutoff: Int) -> Past:
-    """Rows up to each series' cutoff (S,). Series with no known value by then are left out.
+    """Rows up to each series' cutoff (S,), gaps filled from those rows alone by the schema's ``missing`` policy.
+
+    Series with no known value by then are left out.
 
     Raises ``DataError`` when nothing is known of any series.
     """
@@ -46,7 +49,7 @@ def known_at(panel: Panel, cutoff: Int) -> Past:
         longest = int(panel.lengths.max(initial=0))
         problem = f"no series has a known value before the first cutoff (the longest has {longest} rows)"
         raise DataError(Fault(panel.schema.target_col, problem, "Use fewer windows, a smaller h or more history."))
-    return Past(past.take(chosen), chosen)
+    return Past(as_models_see(past.take(chosen)), chosen)
 
 
 def actuals(panel: Panel, cutoff: Int, h: int) -> Float:

@@ -20,6 +20,8 @@ from forecast.errors import ForecastWarning, TrainingError, printable
 from forecast.training.module import ForecastModule
 
 FILE = "training.safetensors"
+# Validation losses closer than this share are a tie.
+TIE = 0.01
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,18 @@ class Keeper(pl.Callback):
                 )
 
     def _is_better(self, point: CurvePoint) -> bool:
-        """Only ends of cycles compete: in between the learning rate is high and a good score is often luck."""
+        """Only ends of cycles compete: in between the learning rate is high and a good score is often luck.
+
+        Of scores that validation can hardly tell apart, the one after more training is taken: it has seen more.
+        """
         best = self.best_point
         if point.validation_loss is None or best is None or best.validation_loss is None:
             return True
         if point.ends_cycle != best.ends_cycle:
             return point.ends_cycle
-        return point.validation_loss < best.validation_loss
+        rivals = [p.validation_loss for p in self.curves if p.ends_cycle == point.ends_cycle]
+        lowest = min(loss for loss in rivals if loss is not None)
+        return point.validation_loss <= lowest * (1.0 + TIE)
 
     def _out_of_patience(self) -> bool:
         """Whether enough whole cycles have passed since the cycle of the best validation."""

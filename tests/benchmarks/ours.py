@@ -37,6 +37,7 @@ def main() -> None:
         validations=(steps + 5) // 5,
         patience=None,
         precision=options.precision,
+        threads=options.threads,
     )
     cpu = time.process_time()
     outcome = train(net, source, Job(type(net).__name__, facts, settings))

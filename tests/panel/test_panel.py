@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from forecast.panel.append import append
 from forecast.panel.fill import fill_unknown
 from forecast.panel.panel import Panel, ranges
 from forecast.panel.split import actuals, known_at, rolling_cutoffs
+from forecast.schema import Schema
 from forecast.timeline import fit_timeline
 
 NAN = float("nan")
@@ -122,3 +125,30 @@ def test_a_new_series_is_appended_at_the_end():
 def test_rows_that_overlap_the_history_are_refused_by_name():
     with pytest.raises(DataError, match="series 's0'"):
         append(panel([1.0, 2]), panel([3.0], first=[1]))
+
+
+@pytest.mark.parametrize("how", ["interpolate", "ffill", "zero"])
+def test_what_is_known_at_a_cutoff_is_filled_from_before_it_only(how):
+    whole = panel([1.0, NAN, 3.0, NAN, NAN, 90.0])
+    whole = replace(whole, schema=Schema(missing=how))
+    past = known_at(whole, np.array([4])).panel
+    expected = {"interpolate": [1, 2, 3, 3, 3], "ffill": [1, 1, 3, 3, 3], "zero": [1, 0, 3, 0, 0]}[how]
+    assert past.values.tolist() == expected
+    np.testing.assert_array_equal(actuals(whole, np.array([2]), 3), [[NAN, NAN, 90.0]])
+
+
+def test_the_strict_policy_holds_across_the_join():
+    strict = replace(panel([1.0, 2]), schema=Schema(missing="raise"))
+    with pytest.raises(DataError, match="rows are missing between them in series 's0'"):
+        append(strict, panel([9.0], first=[3]))
+    assert append(strict, panel([9.0], first=[2])).values.tolist() == [1, 2, 9]
+
+
+def test_an_absurd_jump_across_the_join_is_refused():
+    with pytest.raises(DataError, match="jump of more than 50 steps"):
+        append(panel([1.0, 2]), panel([9.0], first=[10**9]))
+    assert len(append(panel([1.0, 2]), panel([9.0], first=[100])).values) == 101
+
+
+def test_new_rows_may_be_unknown():
+    np.testing.assert_array_equal(append(panel([1.0]), panel([NAN, NAN], first=[1])).values, [1, NAN, NAN])
