@@ -121,7 +121,7 @@ def test_forks_need_a_future():
 
 
 def test_training_takes_the_mean_loss_over_all_forks_of_windows_that_vary():
-    facts, settings = Facts(L, H), Training(max_steps=1)
+    facts, settings = Facts(L, H), Training(max_steps=1, loss="mae")
     net = net_of(facts, forks=99)
     assert isinstance(net, Forking)
     module = ForecastModule(net, None, facts, settings, Budget(1, None), 0)
