@@ -21,7 +21,7 @@ from forecast.training.module import ForecastModule
 
 FILE = "training.safetensors"
 # Validation losses closer than this share are a tie.
-TIE = 0.01
+TIE = 0.02
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def test_the_weights_of_the_best_end_of_a_cycle_are_kept(frame):
     fitted = Forecaster(TINY, h=3, training=training, progress=False).fit(frame)._fitted["segrnn"]
     losses = {p["step"]: p["validation_loss"] for p in fitted.history["curves"] if p["ends_cycle"]}
     assert len(losses) == 4
-    ties = [step for step, loss in losses.items() if loss <= 1.01 * min(losses.values())]
+    ties = [step for step, loss in losses.items() if loss <= 1.02 * min(losses.values())]
     assert fitted.history["best_step"] == max(ties)
 
 
