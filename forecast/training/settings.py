@@ -10,8 +10,8 @@ from forecast.training.schedule import Budget, Schedule
 
 LOSSES = ("mase", "mae", "mse", "huber")
 PRECISIONS = ("32", "bf16")
-DEFAULT_MAX_STEPS = 9000
-DEFAULT_MAX_TIME = 150.0
+DEFAULT_MAX_STEPS = 12_000
+DEFAULT_MAX_TIME = 170.0
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Training:
         weight_decay: AdamW's.
         max_steps: optimiser steps. With ``max_time`` alone, as many as fit.
         max_time: seconds of training, validation included. Where the clock decides, two runs differ slightly; with
-            ``max_steps`` alone they are bit-equal. With neither given, 9,000 steps or 150 seconds, whichever is first.
+            ``max_steps`` alone they are bit-equal. With neither given, 12,000 steps or 170 seconds, whichever is first.
         cycles: cosine cycles, each twice as long as the one before; 1 is a plain cosine.
         warmup: share of a cycle spent warming up.
         gradient_clip: largest gradient norm; ``None`` leaves gradients alone.
