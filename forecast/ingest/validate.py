@@ -127,11 +127,9 @@ def grid_faults(rows: Rows, timeline: Timeline, schema: Schema) -> list[Fault]:
     """Stamps off the grid, a grid finer than the data, and stamps absurdly far from the others."""
     ordinals, exact = timeline.ordinals(rows.stamps)
     column = schema.time_col
-    hint = infer_freq(rows.stamps, rows.codes)
-    remedy = f"The data look like freq={hint!r}." if hint is not None else "Pass the freq of the data, or mend them."
-    faults = per_series(rows, ~exact, column, f"times off the grid of freq={timeline.freq!r} (first {{first}})", remedy)
-    if faults:
-        return faults
+    if not exact.all():
+        problem = f"times off the grid of freq={timeline.freq!r} (first {{first}})"
+        return per_series(rows, ~exact, column, problem, freq_remedy(rows))
     coarse = coarse_faults(rows, ordinals, timeline, schema)
     steps = np.diff(ordinals)[rows.same]
     steps = steps[steps > 0]
@@ -139,8 +137,14 @@ def grid_faults(rows: Rows, timeline: Timeline, schema: Schema) -> list[Fault]:
         common = commonest(steps)
         if common > 1:
             problem = f"the rows are {common} steps of freq={timeline.freq!r} apart"
-            return [Fault(column, problem, remedy)]
+            return [Fault(column, problem, freq_remedy(rows))]
     return [*coarse, *jump_faults(rows, ordinals, timeline, schema)]
+
+
+def freq_remedy(rows: Rows) -> str:
+    """What to do about a frequency that does not fit; looks the right one up, so only once something is wrong."""
+    hint = infer_freq(rows.stamps, rows.codes)
+    return f"The data look like freq={hint!r}." if hint is not None else "Pass the freq of the data, or mend them."
 
 
 def commonest(steps: Int) -> int:

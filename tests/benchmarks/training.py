@@ -51,7 +51,7 @@ def ours(net: torch.nn.Module, source: Source, facts: Facts, steps: int, precisi
         max_steps=steps + 10,
         batch_size=BATCH,
         cycles=1,
-        validations=(steps + 10) // 10,
+        validations=3,
         patience=None,
         precision=precision,
     )
