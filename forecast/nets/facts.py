@@ -35,16 +35,11 @@ class Facts:
         return max(1, len(self.probs))
 
 
-class Net(Protocol):
-    """A network over scaled windows: ``(B, input_size)`` in, ``(B, h, outputs)`` out, both in window units."""
-
-    def __call__(self, batch: Batch) -> Tensor:
-        """Forecast the future of each window; ``batch.future`` may be used for teacher forcing, else it is None."""
-        ...
-
-
 class Architecture(Protocol):
     """Hyper-parameters of a net (taste), completed with facts by :meth:`build`.
+
+    The net maps scaled windows (:class:`~forecast.windows.gather.Batch`, (B, input_size)) to (B, h, outputs), both in
+    window units; ``batch.future`` may be used for teacher forcing and is ``None`` at prediction.
 
     Implementations are frozen dataclasses of plain values, so that they print, compare, sweep and save as JSON.
     """

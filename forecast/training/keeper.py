@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,7 +79,7 @@ class Keeper(pl.Callback):
             logger.log_metrics({k: v for k, v in asdict(point).items() if v is not None}, step=point.step)
         self.finished = module.budget.progress(module.done) >= 1.0 or self._out_of_patience()
         if self.folder is not None:
-            self._save(trainer, module)
+            self._save(self.folder, trainer, module)
         if self.finished:
             trainer.should_stop = True
 
@@ -118,7 +117,7 @@ class Keeper(pl.Callback):
         now = self.curves[-1]
         return now.ends_cycle and now.cycle - best.cycle >= self.patience
 
-    def _save(self, trainer: pl.Trainer, module: ForecastModule) -> None:
+    def _save(self, folder: Path, trainer: pl.Trainer, module: ForecastModule) -> None:
         tensors = {f"net.{name}": value for name, value in module.net.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         tensors |= {f"average.{number}": value for number, value in enumerate(module.average.mean)}
@@ -134,9 +133,7 @@ class Keeper(pl.Callback):
         }
         plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
         data = safetensors.torch.save(plain, metadata={"training": json.dumps(facts)})
-        assert self.folder is not None
-        os.makedirs(self.folder, exist_ok=True)
-        write_bytes(self.folder / FILE, data)
+        write_bytes(folder / FILE, data)
 
     def _load(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         """The checkpoint of this very job, if there is one that can be read."""

@@ -94,16 +94,17 @@ class Neural:
             net = self.architecture.build(facts)
         job = Job(self.architecture, facts, self.training, task.seed, self.name, task.progress)
         outcome = train(net, source, job)
-        fitted = FittedNeural(self.architecture, facts, net, None, {})
-        return replace(
-            fitted,
+        return FittedNeural(
+            self.architecture,
+            facts,
+            net,
             intervals=None if facts.probs else calibrate(residuals(net, source, calibration_starts(source))),
             history={
                 "curves": [asdict(point) for point in outcome.curves],
                 "best_step": outcome.best_step,
                 "steps": outcome.steps,
                 "seconds": round(outcome.seconds, 3),
-                "training": asdict(replace(self.training, log_dir=None, checkpoint_dir=None)),
+                "training": self.training.recipe,
                 "windows": source.windows.total,
                 "validation_windows": len(source.validation),
             },

@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -42,8 +42,7 @@ class Job:
 
     def fingerprint(self, source: Source) -> str:
         """Identifies the job and its data, so that only the same job is ever resumed."""
-        settings = asdict(replace(self.training, log_dir=None, checkpoint_dir=None))
-        parts = (self.architecture, self.facts, sorted(settings.items()), self.seed)
+        parts = (self.architecture, self.facts, sorted(self.training.recipe.items()), self.seed)
         digest = hashlib.sha256(repr(parts).encode())
         digest.update(source.store.values.numpy().tobytes())
         digest.update(source.store.offsets.tobytes())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from forecast.errors import ConfigError
 from forecast.training.schedule import Budget, Schedule
@@ -85,6 +86,11 @@ class Training:
             ("threads", self.threads, self.threads is None or self.threads >= 1, "at least 1, or null"),
             ("precision", self.precision, self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
         ]
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The settings that shape the model, as plain values: folders are left out."""
+        return asdict(replace(self, log_dir=None, checkpoint_dir=None))
 
     @property
     def schedule(self) -> Schedule:

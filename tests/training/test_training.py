@@ -281,8 +281,8 @@ def test_an_interrupted_training_resumes_bit_for_bit(frame, tmp_path, monkeypatc
 
     save = keeper_module.Keeper._save
 
-    def save_then_die(self, trainer, module):
-        save(self, trainer, module)
+    def save_then_die(self, folder, trainer, module):
+        save(self, folder, trainer, module)
         if module.done >= 12:
             raise Killed
 
