@@ -7,7 +7,7 @@ TORCH_FLAGS ?=
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock wheel clean
+.PHONY: help demo test fuzz lint bench lock wheel clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -31,6 +31,9 @@ demo: $(VENV)/.core ## from a bare clone to forecasts, scores and a report on re
 test: $(VENV)/.dev ## lint, types and the whole test suite
 	$(MAKE) lint
 	$(BIN)/python -m pytest -n auto -q
+
+fuzz: $(VENV)/.dev ## the property tests with a thousand new examples each
+	$(BIN)/python -m pytest -n auto -q --hypothesis-profile=fuzz $$(grep -rl '@given' tests)
 
 lint: $(VENV)/.dev ## ruff and strict mypy
 	$(BIN)/ruff check .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from forecast.errors import ConfigError
@@ -34,10 +34,10 @@ def test_scaling_is_undone_by_restore(rows):
 @given(windows, st.floats(0.01, 100), st.floats(-100, 100))
 def test_window_units_do_not_depend_on_level_and_unit(rows, a, b):
     past = torch.tensor(rows, dtype=torch.float64)
-    one = scale_window(Batch(past, None)).batch.past
-    two = scale_window(Batch(a * past + b, None)).batch.past
-    if (scale_window(Batch(past, None)).scale > 1e-3 * (1 + past.abs().max())).all():
-        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-3)
+    one, two = scale_window(Batch(past, None)), scale_window(Batch(a * past + b, None))
+    # Where float32 cannot resolve the variation on either level, it is rounding noise and dropped on purpose.
+    assume((one.scale > 0).all() and (two.scale > 0).all())
+    torch.testing.assert_close(one.batch.past, two.batch.past, rtol=1e-6, atol=1e-6)
 
 
 def test_a_constant_past_restores_any_output_to_the_constant():
