@@ -32,6 +32,7 @@ Array = npt.NDArray[Any]
 PACKAGES = ("forecast", "torch", "pytorch-lightning", "numpy", "pandas", "statsmodels", "scikit-learn")
 # What building a net from impossible sizes may raise, and what a net of such sizes may raise when it runs.
 IMPOSSIBLE = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+LARGEST_PANEL = 100_000_000
 MOST_LAYERS = 1000  # stacking is a loop: without a bound a forged number would keep us busy for days
 
 
@@ -159,7 +160,7 @@ def _panel(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Panel:
     """The saved history; every rule of :class:`~forecast.panel.panel.Panel` is checked."""
     schema: Schema = build(Schema, facts["schema"])
     timeline = _timeline(facts["timeline"])
-    ids = _ids(arrays["ids"], schema)
+    ids = _ids(arrays["ids"]).rename(schema.id_col)
     values, offsets, first = arrays["values"], arrays["offsets"], arrays["first"]
     if values.dtype != np.float64 or offsets.dtype != np.int64 or first.dtype != np.int64:
         raise ArtifactError("The saved history is inconsistent: an array has another type than we write.")
@@ -175,13 +176,13 @@ def _panel(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Panel:
     return panel
 
 
-def _ids(array: Array, schema: Schema) -> pd.Index:
+def _ids(array: Array) -> pd.Index:
     if array.dtype != np.uint8 or array.ndim != 1:
         raise ArtifactError("The saved history is inconsistent: its ids are not text.")
     values = json.loads(array.tobytes())
     if not isinstance(values, list) or not values or not all(isinstance(value, (str, int)) for value in values):
         raise ArtifactError("The saved history is inconsistent: its ids are not a list of texts or whole numbers.")
-    ids = pd.Index(values, name=schema.id_col)
+    ids = pd.Index(values)
     if not ids.is_unique:
         raise ArtifactError("The saved history is inconsistent: two series have one id.")
     return ids
@@ -241,6 +242,8 @@ def _model_arrays(fitted: Any) -> dict[str, Array]:
     arrays = {f"net.{name}": value.numpy() for name, value in fitted.net.state_dict().items()}
     if fitted.intervals is not None:
         arrays["intervals"] = fitted.intervals.table
+    if fitted.ids is not None:
+        arrays["ids"] = np.frombuffer(_ids_json(fitted.ids), dtype=np.uint8)
     return arrays
 
 
@@ -288,14 +291,27 @@ def _restore_neural(
     if not isinstance(entry["history"], dict):
         raise ConfigError(f"history={entry['history']!r}")
     training = build(Training, entry["training"])
-    return Neural(spec, training, entry["name"]), FittedNeural(spec, facts, net, intervals, dict(entry["history"]))
+    ids = _trained_ids(facts, arrays)
+    fitted = FittedNeural(spec, facts, net, intervals, dict(entry["history"]), ids)
+    return Neural(spec, training, entry["name"]), fitted
+
+
+def _trained_ids(facts: Facts, arrays: Mapping[str, Array]) -> pd.Index | None:
+    """The series that a net holds parameters of, one id each."""
+    if not facts.series:
+        return None
+    ids = _ids(arrays["ids"])
+    if len(ids) != facts.series:
+        raise ConfigError(f"{len(ids)} ids for the parameters of {facts.series} series")
+    return ids
 
 
 def _bare_net(spec: Any, facts: Facts, entry: Mapping[str, Any]) -> nn.Module:
     """The net without weights, which costs no memory whatever the sizes are."""
     import torch
 
-    numbers = [v for v in (*asdict(spec).values(), *asdict(facts).values()) if isinstance(v, int)]
+    sizes = {**asdict(spec), **asdict(facts), "series": 0}
+    numbers = [v for v in sizes.values() if isinstance(v, int)]
     if any(number > LARGEST_SIZE for number in numbers) or getattr(spec, "num_layers", 1) > MOST_LAYERS:
         raise ArtifactError(f"{entry['name']}: a size of {max(numbers)} is beyond reason; the model is not built.")
     try:
@@ -308,7 +324,7 @@ def _bare_net(spec: Any, facts: Facts, entry: Mapping[str, Any]) -> nn.Module:
 
 def _facts(spec: Any, entry: Mapping[str, Any], task: Task) -> Facts:
     """The sizes that came from data and task, in agreement with the task and the hyper-parameters."""
-    from forecast.nets.facts import Facts
+    from forecast.nets.facts import Facts, needs_of
     from forecast.training.neural import trained_probs
 
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["facts"].items()}
@@ -319,4 +335,6 @@ def _facts(spec: Any, entry: Mapping[str, Any], task: Task) -> Facts:
     agree = facts.h == task.h and spec.input_size in (None, facts.input_size) and facts.channels in (1, 2)
     if not agree or facts.input_size < 1 or facts.probs != trained_probs(spec.quantiles):
         raise ConfigError(f"facts {given!r} do not fit task and hyper-parameters")
+    if bool(facts.series) != needs_of(spec).series or not 0 <= facts.series <= LARGEST_PANEL:
+        raise ConfigError(f"parameters of {facts.series} series")
     return facts

@@ -21,6 +21,8 @@ class Facts:
         channels: 2 when an indicator channel tells known rows from unknown ones, else 1.
         seasons: season lengths in steps, shortest first, none longer than ``input_size``.
         probs: probabilities of the quantiles to forecast, ascending; empty for a point forecast.
+        series: how many series the net is trained on, for nets with parameters of each (see :class:`Needs`); else 0.
+        positive: whether every known value trained on is above zero; told to nets that work on levels, else False.
     """
 
     input_size: int
@@ -28,11 +30,35 @@ class Facts:
     channels: int = 1
     seasons: tuple[int, ...] = ()
     probs: tuple[float, ...] = ()
+    series: int = 0
+    positive: bool = False
 
     @property
     def outputs(self) -> int:
         """Numbers forecast for each step."""
         return max(1, len(self.probs))
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an architecture asks for beyond plain windows; it states so in a class attribute ``needs``.
+
+    Attributes:
+        series: parameters of each series: ``Batch.series`` and ``Batch.ordinal`` are filled in, ``Facts.series`` counts.
+        levels: windows keep level and sign (each series divided by its mean absolute value, nothing subtracted), and
+            the net's output is in those units; without it windows are expressed relative to their end and spread.
+        whole: a window should reach back to the first row of the longest series, or ``whole`` rows where that is less.
+    """
+
+    series: bool = False
+    levels: bool = False
+    whole: int = 0
+
+
+def needs_of(architecture: object) -> Needs:
+    """What ``architecture`` asks for; nothing where it does not say."""
+    needs = getattr(architecture, "needs", None)
+    return needs if isinstance(needs, Needs) else Needs()
 
 
 class Architecture(Protocol):

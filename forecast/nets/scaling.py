@@ -16,17 +16,26 @@ class Scaled(NamedTuple):
     batch: Batch
     loc: Tensor  # (B, 1) last known value of the past
     scale: Tensor  # (B, 1) mean absolute deviation of the past; 0 where it is constant
+    levels: bool = False  # the batch was left in the units it came in
 
     def restore(self, output: Tensor) -> Tensor:
         """From window units (B, h, outputs) back to the units that came in. A constant past gives a constant."""
-        return output * self.scale.unsqueeze(-1) + self.loc.unsqueeze(-1)
+        scale, loc = self.scale.unsqueeze(-1), self.loc.unsqueeze(-1)
+        if self.levels:
+            return torch.where(scale > 0, output, loc.expand_as(output))
+        return output * scale + loc
+
+    def in_spreads(self, difference: Tensor) -> Tensor:
+        """A difference (B, h) between outputs and future, in window spreads."""
+        return difference / torch.where(self.scale > 0, self.scale, 1.0) if self.levels else difference
 
 
-def scale_window(batch: Batch) -> Scaled:
+def scale_window(batch: Batch, levels: bool = False) -> Scaled:
     """Subtract the last known value, divide by the mean absolute deviation; the past alone decides both.
 
     Unknown cells stay 0, which now reads "as the last value". The last value is what a random walk would
-    forecast; absolute deviation rather than a square makes one spike cost little.
+    forecast; absolute deviation rather than a square makes one spike cost little. With ``levels`` both are measured but
+    the batch stays as it is, for nets that need level and sign.
     """
     past, observed = batch.past, batch.observed
     if observed is None:
@@ -43,6 +52,8 @@ def scale_window(batch: Batch) -> Scaled:
         weight = observed
     # Below float32's resolution of the level, variation is rounding noise.
     scale = torch.where(scale <= 1e-6 * centre.abs() + 1e-30, torch.zeros_like(scale), scale)
+    if levels:
+        return Scaled(batch, loc, scale, levels)
     divisor = torch.where(scale > 0, scale, torch.ones_like(scale))
     scaled = (past - loc) / divisor
     if weight is not None:

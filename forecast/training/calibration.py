@@ -29,12 +29,12 @@ def residuals(net: nn.Module, source: Source, starts: Tensor) -> Float:
     errors = [np.empty((0, source.h))]
     with torch.inference_mode():
         for rows in torch.split(starts, BATCH):
-            scaled = scale_window(source.at(rows))
+            scaled = scale_window(source.at(rows), source.levels)
             future = scaled.batch.future
             if future is None:
                 raise ValueError("calibration windows have a future")
             output = net(scaled.batch._replace(future=None, future_observed=None))[..., 0]
-            error = (output - future).numpy().astype(np.float64)
+            error = scaled.in_spreads(output - future).numpy().astype(np.float64)
             usable = np.broadcast_to((scaled.scale > 0).numpy(), error.shape)
             if scaled.batch.future_observed is not None:
                 usable = usable & (scaled.batch.future_observed.numpy() > 0)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from forecast.errors import TrainingError
 from forecast.nets.facts import Facts
 from forecast.nets.forks import Forking
+from forecast.nets.own_loss import OwnLoss
 from forecast.nets.scaling import Scaled, scale_window
 from forecast.training.average import WeightAverage
 from forecast.training.losses import cell_loss, seasonal_error, weighted_mean
@@ -121,7 +122,9 @@ class ForecastModule(pl.LightningModule):
         )
 
     def _batch_loss(self, batch: Batch) -> Tensor:
-        scaled = scale_window(batch)
+        scaled = scale_window(batch, self.source.levels)
+        if isinstance(self.net, OwnLoss):
+            return self._own_loss(self.net, scaled)
         if isinstance(self.net, Forking):
             forks = self.net.forked(scaled.batch)
             weight = forks.weight * self._window_weight(scaled).unsqueeze(-1)
@@ -137,6 +140,10 @@ class ForecastModule(pl.LightningModule):
         if scaled.batch.future_observed is not None:
             weight = weight * scaled.batch.future_observed
         return weighted_mean(self.cell_loss(output, future), weight)
+
+    def _own_loss(self, net: OwnLoss, scaled: Scaled) -> Tensor:
+        cells = net.own_loss(scaled.batch)
+        return weighted_mean(cells.error, cells.weight * (scaled.scale > 0))
 
     def _window_weight(self, scaled: Scaled) -> Tensor:
         """What each window counts (B, 1): nothing where the past is constant, because a constant forecasts itself."""
@@ -156,9 +163,13 @@ class ForecastModule(pl.LightningModule):
     def validation_step(self, chunk: range, _: int) -> None:
         """Mean loss over one chunk of validation windows."""
         batch = self.source.at(self.source.validation[chunk.start : chunk.stop])
-        scaled = scale_window(batch)
-        blind = scaled.batch._replace(future=None, future_observed=None)
-        self.log("validation_loss", self.loss_of(self.net(blind), scaled), batch_size=len(chunk), logger=False)
+        scaled = scale_window(batch, self.source.levels)
+        if isinstance(self.net, OwnLoss):
+            loss = self._own_loss(self.net, scaled)
+        else:
+            blind = scaled.batch._replace(future=None, future_observed=None)
+            loss = self.loss_of(self.net(blind), scaled)
+        self.log("validation_loss", loss, batch_size=len(chunk), logger=False)
 
     def train_averages(self) -> tuple[float, float]:
         """Mean loss and gradient norm since the last call."""

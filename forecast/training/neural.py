@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 from torch import nn
 
 from forecast.conformal import Conformal, calibrate
 from forecast.errors import ConfigError, ForecastWarning
 from forecast.model import Prediction, Task
-from forecast.nets.facts import Architecture, Facts
+from forecast.nets.facts import Architecture, Facts, Needs, needs_of
 from forecast.nets.heads import point_index
 from forecast.nets.scaling import scale_window
 from forecast.nets.summary import layer_table, parameter_count
@@ -27,7 +28,7 @@ from forecast.training.settings import Training
 from forecast.training.source import build_source
 from forecast.windows.gather import Batch, gather
 from forecast.windows.sampler import last_windows
-from forecast.windows.store import Affine, build_store, fit_affine, has_unknown
+from forecast.windows.store import Affine, build_store, fit_affine, fit_ratio, has_unknown
 
 Float = npt.NDArray[np.float64]
 
@@ -42,11 +43,14 @@ def trained_probs(quantiles: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sorted({*quantiles, 0.5})) if quantiles else ()
 
 
-def derived_input_size(panel: Panel, task: Task, seasons: tuple[int, ...]) -> int:
+def derived_input_size(panel: Panel, task: Task, seasons: tuple[int, ...], needs: Needs) -> int:
     """Rows of past a window should hold: the longest season that the series support and the horizon, with room.
 
-    Half of the series keep at least half of their training windows free of padding.
+    Half of the series keep at least half of their training windows free of padding. A net that reads whole series
+    gets the longest one instead, as far as it goes.
     """
+    if needs.whole:
+        return max(4, min(int(panel.lengths.max()), needs.whole))
     wanted = max([2 * task.h, 8, *(m if m > 40 else 3 * m for m in seasons)])
     room = int(np.median(panel.lengths)) - task.h
     return max(4, min(wanted, max(room // 2, task.h)))
@@ -73,8 +77,9 @@ class Neural:
         from forecast.training.run import Job, train  # Lightning is imported by those who train
 
         seasons = supported_seasons(panel, task)
-        input_size = self.architecture.input_size or derived_input_size(panel, task, seasons)
-        source = build_source(panel, input_size, task.h, task.season_length, task.val_size)
+        needs = needs_of(self.architecture)
+        input_size = self.architecture.input_size or derived_input_size(panel, task, seasons, needs)
+        source = build_source(panel, input_size, task.h, task.season_length, task.val_size, needs)
         if not len(source.validation) and task.val_size is None:
             warnings.warn(
                 f"{self.name}: no series is long enough to hold out {task.h} rows; the last weights are kept and "
@@ -88,6 +93,8 @@ class Neural:
             channels=2 if source.store.masked else 1,
             seasons=tuple(m for m in seasons if m <= input_size),
             probs=trained_probs(self.architecture.quantiles),
+            series=len(panel) if needs.series else 0,
+            positive=needs.levels and bool(np.nanmin(panel.values, initial=np.inf) > 0.0),
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed)
@@ -108,18 +115,23 @@ class Neural:
                 "windows": source.windows.total,
                 "validation_windows": len(source.validation),
             },
+            ids=panel.ids if needs.series else None,
         )
 
 
 @dataclass(frozen=True)
 class FittedNeural:
-    """A trained net: satisfies :class:`forecast.model.Fitted`. Holds weights and sizes, no history."""
+    """A trained net: satisfies :class:`forecast.model.Fitted`. Holds weights and sizes, no history.
+
+    ``ids`` are the series trained on, in the order of the net's own parameters for each; ``None`` where it has none.
+    """
 
     architecture: Architecture
     facts: Facts
     net: nn.Module
     intervals: Conformal | None
     history: dict[str, Any]
+    ids: pd.Index | None = None
 
     def predict(self, panel: Panel, h: int, probs: tuple[float, ...] = ()) -> Prediction:
         """Forecast ``h`` steps (at most the trained horizon) after the last row of each series.
@@ -145,20 +157,23 @@ class FittedNeural:
         tail = panel.tail(size)
         if self.facts.channels == 1 and has_unknown(tail):
             tail = fill_unknown(tail, "interpolate")
-        affine = anchored(fit_affine(tail), tail, panel)
-        store = build_store(tail, affine, size - tail.lengths, indicator=self.facts.channels == 2)
+        levels = needs_of(self.architecture).levels
+        affine = anchored((fit_ratio if levels else fit_affine)(tail), tail, panel)
+        trained_as = None if self.ids is None else self.ids.get_indexer(panel.ids).astype(np.int64)
+        masked = self.facts.channels == 2
+        store = build_store(tail, affine, size - tail.lengths, indicator=masked, trained_as=trained_as)
         outputs = np.empty((len(panel), self.facts.h, self.facts.outputs))
         spread = np.empty(len(panel))
         starts = last_windows(store, size)
         with torch.inference_mode():
             for rows in _chunks(len(panel)):
-                output, scale = self._scaled_outputs(gather(store, starts[rows], size))
+                output, scale = self._scaled_outputs(gather(store, starts[rows], size), levels)
                 outputs[rows] = output
                 spread[rows] = scale
         return affine.inverse(outputs), spread * affine.spread
 
-    def _scaled_outputs(self, batch: Batch) -> tuple[Float, Float]:
-        scaled = scale_window(batch)
+    def _scaled_outputs(self, batch: Batch, levels: bool) -> tuple[Float, Float]:
+        scaled = scale_window(batch, levels)
         restored = scaled.restore(self.net(scaled.batch))
         return restored.numpy().astype(np.float64), scaled.scale[:, 0].numpy().astype(np.float64)
 

@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from forecast.errors import ConfigError, DataError, Fault, some
+from forecast.nets.facts import Needs
 from forecast.panel.panel import Panel
 from forecast.windows.gather import Batch, gather
 from forecast.windows.sampler import Windows, training_windows
-from forecast.windows.store import Affine, Store, build_store, fit_affine, has_unknown
+from forecast.windows.store import Affine, Store, build_store, fit_affine, fit_ratio, has_unknown
 
 Int = npt.NDArray[np.int64]
 
 FEW_SERIES = 20
+PLAIN = Needs()
 
 
 def least_past(input_size: int, season_length: int) -> int:
@@ -59,6 +61,7 @@ class Source:
         windows: every training window.
         validation: start rows of the validation windows, shape (V,); V may be 0.
         validation_series: the series of each validation window, shape (V,).
+        levels: whether windows keep level and sign.
     """
 
     store: Store
@@ -68,6 +71,7 @@ class Source:
     validation_series: Int
     input_size: int
     h: int
+    levels: bool = False
 
     def batch(self, batch_size: int, seed: int, step: int, progress: float) -> Batch:
         """The training batch of ``step``: a pure function of its arguments."""
@@ -79,21 +83,25 @@ class Source:
         return gather(self.store, starts.to(self.store.values.device), self.input_size, self.h)
 
 
-def build_source(panel: Panel, input_size: int, h: int, season_length: int, val_size: int | None) -> Source:
-    """Cut ``panel`` into training and validation windows.
+def build_source(
+    panel: Panel, input_size: int, h: int, season_length: int, val_size: int | None, needs: Needs = PLAIN
+) -> Source:
+    """Cut ``panel`` into training and validation windows, as the architecture ``needs`` them.
 
     Raises ``DataError`` when no series is long enough for a single training window.
     """
     least = least_past(input_size, season_length)
     held_out = held_out_rows(panel, least, h, val_size)
     padding = padding_rows(panel.lengths - held_out, input_size, h, least)
-    affine = fit_affine(panel.head(panel.lengths - held_out))
-    store = build_store(panel, affine, padding, indicator=bool(padding.any()) or has_unknown(panel))
+    affine = (fit_ratio if needs.levels else fit_affine)(panel.head(panel.lengths - held_out))
+    indicator = bool(padding.any()) or has_unknown(panel)
+    trained_as = np.arange(len(panel), dtype=np.int64) if needs.series else None
+    store = build_store(panel, affine, padding, indicator=indicator, trained_as=trained_as)
     windows = training_windows(store, input_size + h, held_out)
     if windows.total == 0:
         raise DataError(_too_short(panel, least, h))
     starts, series = _validation_starts(store, held_out, input_size, h)
-    return Source(store, affine, windows, torch.from_numpy(starts), series, input_size, h)
+    return Source(store, affine, windows, torch.from_numpy(starts), series, input_size, h, needs.levels)
 
 
 def _validation_starts(store: Store, held_out: Int, input_size: int, h: int) -> tuple[Int, Int]:

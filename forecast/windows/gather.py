@@ -14,6 +14,7 @@ class Batch(NamedTuple):
     """Windows of many series, in whatever units the step before left them.
 
     At prediction ``future`` is ``None``; ``progress`` runs from 0 to 1 over training and is 1 at prediction.
+    ``series`` and ``ordinal`` are there for nets that ask for them (:class:`~forecast.nets.facts.Needs`).
     """
 
     past: Tensor  # (B, input_size), 0 where unknown
@@ -21,6 +22,8 @@ class Batch(NamedTuple):
     future: Tensor | None = None  # (B, h), 0 where unknown
     future_observed: Tensor | None = None  # (B, h)
     progress: float = 1.0
+    series: Tensor | None = None  # (B,) place among the series trained on, -1 for a new one
+    ordinal: Tensor | None = None  # (B,) grid ordinal of the first row of the past
 
 
 def window_view(values: Tensor, width: int) -> Tensor:
@@ -32,12 +35,14 @@ def window_view(values: Tensor, width: int) -> Tensor:
 def gather(store: Store, starts: Tensor, input_size: int, h: int = 0, progress: float = 1.0) -> Batch:
     """The windows that begin at rows ``starts`` (B,): ``input_size`` rows of past, then ``h`` of future."""
     width = input_size + h
+    who = store.identity.of(starts) if store.identity is not None else (None, None)
     rows = torch.index_select(window_view(store.values, width), 0, starts)
     if not store.masked:
         future = rows[:, input_size:] if h else None
-        return Batch(rows[:, :input_size], None, future, None, progress)
+        return Batch(rows[:, :input_size], None, future, None, progress, *who)
     cells = rows.view(-1, width, 2)
     values, known = cells[..., 0], cells[..., 1]
     if not h:
-        return Batch(values, known, progress=progress)
-    return Batch(values[:, :input_size], known[:, :input_size], values[:, input_size:], known[:, input_size:], progress)
+        return Batch(values, known, None, None, progress, *who)
+    past, observed = values[:, :input_size], known[:, :input_size]
+    return Batch(past, observed, values[:, input_size:], known[:, input_size:], progress, *who)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,13 @@ def _segment_mean(values: Float, weights: Float, offsets: Int) -> Float:
     return np.where(np.diff(offsets) > 0, total, 0.0)
 
 
+def fit_ratio(panel: Panel) -> Affine:
+    """Division by the mean absolute known value of each series (1 where that is zero): signs and ratios survive."""
+    known = np.isfinite(panel.values)
+    size = _segment_mean(np.where(known, np.abs(panel.values), 0.0), known.astype(np.float64), panel.offsets)
+    return Affine(np.zeros(len(panel)), np.where(size > TINY, size, 1.0))
+
+
 def fit_affine(panel: Panel) -> Affine:
     """Mean and mean absolute deviation of each series' known values (spread 1 where that is zero)."""
     known = np.isfinite(panel.values)
@@ -62,6 +69,30 @@ def fit_affine(panel: Panel) -> Affine:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """Which series a row belongs to, and when it is.
+
+    Attributes:
+        offsets: (S + 1,) first row of each series in the store.
+        series: (S,) place of each series among those trained on, -1 for a new one.
+        first: (S,) grid ordinal of each series' first row in the store.
+    """
+
+    offsets: Tensor
+    series: Tensor
+    first: Tensor
+
+    def of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Series and ordinal of ``rows`` (B,)."""
+        number = torch.searchsorted(self.offsets, rows, right=True) - 1
+        return self.series[number], self.first[number] + rows - self.offsets[number]
+
+    def to(self, device: torch.device) -> Identity:
+        """The same on ``device``."""
+        return Identity(self.offsets.to(device), self.series.to(device), self.first.to(device))
+
+
+@dataclass(frozen=True)
 class Store:
     """Rows of all series on one device, channels interleaved, so that a window is one contiguous run of floats.
 
@@ -71,12 +102,14 @@ class Store:
         offsets: (S + 1,) first row of each series, padding included.
         padding: (S,) rows put before each short series.
         masked: whether any row is unknown or padding.
+        identity: series and time of the rows, for nets that ask for them.
     """
 
     values: Tensor
     offsets: Int
     padding: Int
     masked: bool
+    identity: Identity | None = None
 
     @property
     def lengths(self) -> Int:
@@ -85,13 +118,17 @@ class Store:
 
     def to(self, device: torch.device) -> Store:
         """The same store with its rows on ``device``."""
-        return Store(self.values.to(device), self.offsets, self.padding, self.masked)
+        identity = None if self.identity is None else self.identity.to(device)
+        return replace(self, values=self.values.to(device), identity=identity)
 
 
-def build_store(panel: Panel, affine: Affine, padding: Int, *, indicator: bool) -> Store:
+def build_store(
+    panel: Panel, affine: Affine, padding: Int, *, indicator: bool, trained_as: Int | None = None
+) -> Store:
     """Lay out ``panel`` with ``padding[s]`` unknown rows before series ``s``.
 
     ``indicator`` adds the channel that tells known rows from unknown ones; without it unknown rows read as 0.
+    ``trained_as`` (S,) gives the store an identity: the place of each series among those trained on, -1 for a new one.
     """
     z = affine.forward(panel.values, panel.series)
     known = np.isfinite(z)
@@ -102,7 +139,11 @@ def build_store(panel: Panel, affine: Affine, padding: Int, *, indicator: bool) 
     values[rows, 0] = np.where(known, z, 0.0)
     if indicator:
         values[rows, 1] = known
-    return Store(torch.from_numpy(values), offsets, padding, indicator)
+    identity = None
+    if trained_as is not None:
+        first = torch.from_numpy(panel.first - padding)
+        identity = Identity(torch.from_numpy(offsets), torch.from_numpy(trained_as), first)
+    return Store(torch.from_numpy(values), offsets, padding, indicator, identity)
 
 
 def has_unknown(panel: Panel) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -124,7 +126,7 @@ def test_training_takes_the_mean_loss_over_all_forks_of_windows_that_vary():
     facts, settings = Facts(L, H), Training(max_steps=1, loss="mae")
     net = net_of(facts, forks=99)
     assert isinstance(net, Forking)
-    module = ForecastModule(net, None, facts, settings, Budget(1, None), 0)
+    module = ForecastModule(net, SimpleNamespace(levels=False), facts, settings, Budget(1, None), 0)
     past, future = torch.randn(B, L), torch.randn(B, H)
     past[1] = 2.0  # a constant past forecasts itself and teaches nothing
     batch = Batch(past, None, future, None, 0.0)
