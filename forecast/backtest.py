@@ -13,7 +13,7 @@ import pandas as pd
 
 from forecast.errors import ForecastWarning, some
 from forecast.forecasts import Wanted, as_index, future_stamps, model_columns
-from forecast.model import Fitted, Model, Prediction, Task
+from forecast.model import Fitted, Model, Prediction, Task, check_features
 from forecast.panel.panel import Panel
 from forecast.panel.split import Past, actuals, known_at
 
@@ -45,6 +45,7 @@ def backtest(
     Without ``refit`` a model is fitted once, on what was known at the first cutoff; the later forecasts see more
     history but the same weights. Rows of the horizon that the panel does not have are left out.
     """
+    check_features(models, panel)
     pasts = [known_at(panel, cutoff) for cutoff in cutoffs]
     _tell_left_out(panel, pasts)
     fitted: dict[str, Fitted] = {}

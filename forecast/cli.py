@@ -41,8 +41,10 @@ forecast backtest: score models on rolling cutoffs; writes forecasts.parquet, sc
   data=NAME|FILE      data set (forecast data list) or CSV/Parquet file; a column "split" of train/test is obeyed
   model=NAME          {models}
   model.KEY=VALUE     model.hidden_size=128, model.quantiles=[0.1,0.9] … (conf/model/NAME.yaml)
+  trainer=NAME        default, or stateful: along whole series, for nets that read row by row (lstm, gru, rnn)
   trainer.KEY=VALUE   max_steps, max_time, batch_size, learning_rate, precision … (conf/trainer/default.yaml)
   data.KEY=VALUE      input_size, season_length, id_col, time_col, target_col, missing, duplicates, on_bad_series
+  data.static=FILE    a table with a row for each series: id and static features; data.stat_exog=[…] names those to use
   h, freq, seed       horizon in steps, frequency ("h", "D", "W-SUN", "MS" … or an integer step), random seed
   n_windows, step_size, refit, val_size, level, quantiles, baselines, progress
   report.enabled, report.title, hydra.run.dir=FOLDER
@@ -66,6 +68,7 @@ forecast predict: forecast with a saved model
 
   model=FOLDER        what forecast fit wrote
   data=NAME|FILE      new history; by default the history that was saved with the model
+  static=FILE         static features of series that are new; cold_start forecasts those that have no rows, too
   h, level, quantiles, output=FILE.csv|FILE.parquet, progress
 """,
     "report": """\
@@ -300,9 +303,11 @@ def _spelled(command: str, rest: list[str]) -> list[str]:
             spelled.append(f"{renamed[key]}={_quoted(value)}")
         elif key == "data" and (value.lower().endswith(FILE_ENDINGS) or "/" in value):
             spelled += ["data=file", f"data.path={_quoted(value)}"]
+        elif key == "training" or key.startswith("training."):  # what the notebook's argument is called
+            spelled.append(argument.replace("training", "trainer", 1))
         elif key == "output" and value.lower() in ("null", ""):
             spelled.append("output=null")
-        elif key in ("output", "run", "title"):
+        elif key in ("output", "run", "title") or (key in ("static", "data.static") and value.lower() != "null"):
             spelled.append(f"{key}={_quoted(value)}")
         else:
             spelled.append(argument)

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.arguments import named_models, truth, whole_number
 from forecast.artifact import check_place
 from forecast.atomic import replacing, write_text
 from forecast.backtest import Backtest, backtest
 from forecast.errors import ConfigError, DataError, Fault
-from forecast.forecaster import LARGEST_SEED, Forecaster, named_models, truth, whole_number
+from forecast.forecaster import LARGEST_SEED, Forecaster
 from forecast.forecasts import Wanted, wanted
 from forecast.ingest import catalog
 from forecast.ingest.door import to_panel
@@ -50,6 +51,7 @@ class Data:
     panel: Panel
     h: int
     season_length: int
+    static: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def open_data(config: Config) -> Data:
     schema = Schema(**{f.name: section[f.name] for f in fields(Schema)})
     frame = catalog.load(name, progress=progress) if name else read(section["path"], schema)
     freq = config.get("freq") if config.get("freq") is not None else section.get("freq")
-    panel = to_panel(frame, schema, freq)
+    static = section.get("static")
+    panel = to_panel(frame, schema, freq, static=static)
     h = config.get("h") if config.get("h") is not None else section.get("h")
     if h is None:
         raise ConfigError("h, the number of steps to forecast, is not known for this file. Add h=24, say.")
@@ -97,7 +100,7 @@ def open_data(config: Config) -> Data:
     season = panel.timeline.season_length if season is None else season
     label = name or Path(str(section["path"])).stem
     horizon = whole_number("h", h, most=LARGEST_SIZE)
-    return Data(label, frame, panel, horizon, whole_number("season_length", season, most=LARGEST_SIZE))
+    return Data(label, frame, panel, horizon, whole_number("season_length", season, most=LARGEST_SIZE), static)
 
 
 def open_training(config: Config, run_dir: Path) -> Training:
@@ -168,7 +171,7 @@ def choose_cutoffs(data: Data, settings: Settings) -> tuple[Panel, Int]:
     if "split" in data.frame.columns:
         train = data.frame[data.frame["split"] == "train"]
         if len(train) and len(train) < len(data.frame):
-            known = to_panel(train, panel.schema, panel.timeline.freq)
+            known = to_panel(train, replace(panel.schema, stat_exog=None), panel.timeline.freq)
             place = known.ids.get_indexer(panel.ids)
             if (place < 0).any():
                 missing = panel.ids[place < 0][0]
@@ -197,7 +200,7 @@ def run_fit(config: Config, run_dir: Path) -> Path:
         progress=settings.progress,
         **data.panel.schema.__dict__,
     )
-    forecaster.fit(data.frame, val_size=settings.val_size)
+    forecaster.fit(data.frame, static_df=data.static, val_size=settings.val_size)
     return forecaster.save(target)
 
 
@@ -214,9 +217,8 @@ def run_predict(config: Config, run_dir: Path) -> Path:
         frame = (
             catalog.load(source, progress=progress) if source in catalog.cards() else read(source, forecaster.schema)
         )
-    forecasts = forecaster.predict(
-        frame, h=config["h"], level=config["level"] or None, quantiles=config["quantiles"] or None
-    )
+    asked = {"level": config["level"] or None, "quantiles": config["quantiles"] or None}
+    forecasts = forecaster.predict(frame, static_df=config["static"], h=config["h"], **asked)
     write_frame(target, forecasts)
     return target
 
@@ -230,7 +232,7 @@ def run_report(config: Config) -> Path:
     if missing:
         raise ConfigError(f"{folder} is not the run folder of a backtest: {', '.join(missing)} missing.")
     facts = json.loads((folder / RUN).read_text(encoding="utf-8"))
-    schema = Schema(**facts["schema"])
+    schema = replace(Schema(**facts["schema"]), stat_exog=None)  # scores need no features
     report = Report(
         title=config["title"] or f"Forecasts of {facts['data']}",
         cv=pd.read_parquet(folder / FORECASTS),

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from forecast import artifact, persist
+from forecast.arguments import budgeted, named_models, truth, whole_number
 from forecast.backtest import backtest
 from forecast.errors import ConfigError, DataError, Fault, NotFittedError, some
 from forecast.forecasts import check_reach, forecast_frame, wanted
 from forecast.ingest.door import to_panel
+from forecast.ingest.static import read_static, with_newborn, with_static
 from forecast.ingest.validate import zone_problem
-from forecast.model import Fitted, Model, Task
-from forecast.models import LARGEST_SIZE, build, check_architecture, create, name_of, plain
+from forecast.model import Advancing, Fitted, Task, check_features, check_newborn
+from forecast.models import LARGEST_SIZE
 from forecast.panel.fill import as_models_see
 from forecast.panel.panel import Panel
 from forecast.panel.split import rolling_cutoffs
@@ -43,8 +43,10 @@ class Forecaster:
         season_length: steps in a season; from the frequency when left out.
         max_steps, max_time: budget of each net in optimiser steps and seconds; shorthand for those of ``training``.
         seed: everything random derives from it.
-        training: the rarer knobs.
+        training: the rarer knobs, or the name of a yaml under conf/trainer: ``stateful`` carries the state of a net
+            along whole series, so that :meth:`update` reads new rows alone.
         missing, duplicates, on_bad_series: what to do with faulty data, see :class:`forecast.Schema`.
+        stat_exog: the static features: columns of ``static_df``, all by default, or of the long frame.
         id_col, time_col, target_col: the columns of the frames.
         progress: show progress of long work.
 
@@ -67,10 +69,11 @@ class Forecaster:
         max_steps: int | None = None,
         max_time: float | None = None,
         seed: int = 0,
-        training: Training | None = None,
+        training: Training | str | None = None,
         missing: str = "mask",
         duplicates: str = "raise",
         on_bad_series: str = "raise",
+        stat_exog: Sequence[str] | None = None,
         id_col: str = "unique_id",
         time_col: str = "ds",
         target_col: str = "y",
@@ -84,7 +87,8 @@ class Forecaster:
         self.season_length = season
         self.seed = whole_number("seed", seed, least=0, most=LARGEST_SEED)
         self.progress = truth("progress", progress)
-        self.schema = Schema(id_col, time_col, target_col, missing, duplicates, on_bad_series)
+        features: Any = stat_exog  # checked by the schema, which keeps a tuple
+        self.schema = Schema(id_col, time_col, target_col, missing, duplicates, on_bad_series, features)
         self.models = named_models(model, budgeted(training, max_steps, max_time))
         taken = {id_col, time_col, target_col, "cutoff"} & set(self.models)
         if taken:
@@ -97,15 +101,17 @@ class Forecaster:
         state = f"fitted on {len(self._panel)} series" if self._panel is not None else "not fitted"
         return f"Forecaster({', '.join(self.models)}, h={self.h}, freq={self.freq!r}, {state})"
 
-    def fit(self, df: Any, *, val_size: int | None = None) -> Forecaster:
+    def fit(self, df: Any, *, static_df: Any = None, val_size: int | None = None) -> Forecaster:
         """Learn from a long frame (or a path to one) and remember it as history.
 
+        ``static_df`` has one row for each series: id, and features that do not change, numbers or labels.
         ``val_size`` rows at the end of each series choose the best weights and calibrate intervals; by default the
         horizon. Raises ``DataError`` with every fault of every series before anything is trained.
         """
-        panel = self._read(df)
+        panel = self._read(df, static_df)
         task = self._new_task(panel, val_size)
         check_reach(panel, task.h)
+        check_features(self.models, panel)
         seen = as_models_see(panel)
         self._fitted = {name: model.fit(seen, task) for name, model in self.models.items()}
         self._panel, self._task = panel, task
@@ -115,6 +121,7 @@ class Forecaster:
         self,
         df: Any = None,
         *,
+        static_df: Any = None,
         h: int | None = None,
         level: Sequence[float] | float | None = None,
         quantiles: Sequence[float] | float | None = None,
@@ -122,10 +129,12 @@ class Forecaster:
         """Forecast after the last row of each series of the history, or of ``df``, whose series may be new.
 
         Returns id, time and one column a model, with ``-lo-90``/``-hi-90`` for each ``level`` in percent and
-        ``-q-0.1`` for each of ``quantiles``. ``h`` may be shorter than the fitted horizon.
+        ``-q-0.1`` for each of ``quantiles``. ``h`` may be shorter than the fitted horizon. ``static_df`` has the static
+        features of series that are new; those of the history have theirs already, unless it gives others.
         """
-        history, task = self._ready()
-        panel = history if df is None else self._read_like(df, history)
+        _, task = self._ready()
+        panel = self._asked(df, static_df)
+        check_newborn(panel, self._fitted)
         steps = task.h if h is None else whole_number("h", h)
         if steps > task.h:
             raise ConfigError(f"h={steps} is beyond the fitted horizon of {task.h}. Fit again with a larger h.")
@@ -140,6 +149,7 @@ class Forecaster:
         n_windows: int = 1,
         step_size: int | None = None,
         *,
+        static_df: Any = None,
         refit: bool = False,
         val_size: int | None = None,
         level: Sequence[float] | float | None = None,
@@ -150,23 +160,31 @@ class Forecaster:
         Returns id, time, ``cutoff``, target and the columns of :meth:`predict`. Models are fitted once, before the
         first cutoff, or at every cutoff with ``refit``. The Forecaster itself is left as it was.
         """
-        panel = self._read(df)
+        panel = self._read(df, static_df)
         task = self._new_task(panel, val_size)
         cutoffs = rolling_cutoffs(panel, self.h, n_windows, step_size)
         return backtest(self.models, panel, task, cutoffs, wanted(level, quantiles), refit=refit).frame
 
-    def update(self, new_rows: Any) -> Forecaster:
+    def update(self, new_rows: Any, *, static_df: Any = None) -> Forecaster:
         """Add rows that came after the history, without training again. New series are welcome.
 
+        ``static_df`` has the static features of the new series, as in :meth:`predict`.
         Rows without a value tell that time has passed. Raises ``DataError`` when a row is not later than the history
         of its series, or not on the history's grid or in its time zone.
         """
         from forecast.panel.append import append
 
         history, _ = self._ready()
-        new = to_panel(new_rows, self.schema, history=history)
+        new = to_panel(new_rows, self.schema, history=history, static=static_df, known=history)
         self._check_ids(new, history)
-        self._panel = append(history, new)
+        panel = append(history, new)
+        if any(isinstance(fitted, Advancing) for fitted in self._fitted.values()):
+            seen = as_models_see(panel)
+            self._fitted = {
+                name: fitted.advanced(seen, history) if isinstance(fitted, Advancing) else fitted
+                for name, fitted in self._fitted.items()
+            }
+        self._panel = panel
         return self
 
     def save(self, folder: str | Path) -> Path:
@@ -203,21 +221,28 @@ class Forecaster:
             rows += [{"model": name, "layer": "", "shape": "", **layer} for layer in layers]
         return pd.DataFrame(rows, columns=["model", "layer", "kind", "shape", "parameters"])
 
-    def plot(self, df: Any = None, *, level: Sequence[float] = (80,), max_series: int = 4) -> Figure:
+    def plot(
+        self, df: Any = None, *, static_df: Any = None, level: Sequence[float] = (80,), max_series: int = 4
+    ) -> Figure:
         """History and forecasts of the first series as a matplotlib figure."""
         from forecast.report.figures import plot
 
-        history, _ = self._ready()
-        panel = history if df is None else self._read_like(df, history)
-        frame = self.predict(df, level=level)
+        panel = self._asked(df, static_df)
+        frame = self.predict(df, static_df=static_df, level=level)
         return plot(panel, frame, tuple(self.models), level=tuple(level), max_series=max_series)
 
-    def _read(self, df: Any) -> Panel:
-        return to_panel(df, self.schema, self.freq)
+    def _read(self, df: Any, static_df: Any) -> Panel:
+        return to_panel(df, self.schema, self.freq, static=static_df)
 
-    def _read_like(self, df: Any, history: Panel) -> Panel:
-        """New data of the frequency, id type and kind of time (zoned or not) that the models were fitted on."""
-        panel = to_panel(df, self.schema, history.timeline.freq)
+    def _asked(self, df: Any, static_df: Any) -> Panel:
+        """The series to forecast: the history, or new data of its frequency, id type and kind of time."""
+        history, _ = self._ready()
+        table = None if static_df is None else read_static(static_df, self.schema, history.static)
+        panel = with_static(history, table, history) if df is None else self._read_like(df, static_df, history)
+        return with_newborn(panel, table, history)
+
+    def _read_like(self, df: Any, static_df: Any, history: Panel) -> Panel:
+        panel = to_panel(df, self.schema, history.timeline.freq, static=static_df, known=history)
         self._check_ids(panel, history)
         new, old = panel.timeline.tz, history.timeline.tz
         if (new is None) != (old is None):
@@ -240,63 +265,3 @@ class Forecaster:
         if self._panel is None or self._task is None:
             raise NotFittedError("This Forecaster has not been fitted. Call fit(df) first, or load a saved one.")
         return self._panel, self._task
-
-
-def whole_number(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
-    """``value`` as an int. Raises ``ConfigError`` unless it is a whole number from ``least`` to ``most``."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < least or (most is not None and value > most):
-        bound = f"of at least {least}" if most is None else f"from {least} to {most:,}"
-        raise ConfigError(f"{name}={value!r} must be a whole number {bound}.")
-    return int(value)
-
-
-def truth(name: str, value: Any) -> bool:
-    """``value`` as a bool. Raises ``ConfigError`` for anything else: the word "no" would count as true."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ConfigError(f"{name}={value!r} must be true or false.")
-    return bool(value)
-
-
-def budgeted(training: Training | None, max_steps: int | None, max_time: float | None) -> Training:
-    """``training`` (or the defaults) with the budget that was given directly, every value of the stated type."""
-    from forecast.training.settings import Training
-
-    if training is not None and not isinstance(training, Training):
-        raise ConfigError(f"training={training!r} is not a forecast.Training object.")
-    chosen = training or Training()
-    values = {f.name: plain(getattr(chosen, f.name)) for f in fields(chosen)}
-    given = (("max_steps", max_steps), ("max_time", max_time))
-    settings: Training = build(Training, values | {key: plain(value) for key, value in given if value is not None})
-    return settings
-
-
-def named_models(model: Any, training: Training) -> dict[str, Model]:
-    """Column name -> model, for everything the ``model`` argument of :class:`Forecaster` may be."""
-    if isinstance(model, Mapping):
-        named = {str(name): _as_model(spec, str(name), training) for name, spec in model.items()}
-    else:
-        specs = list(model) if isinstance(model, (list, tuple)) else [model]
-        named = {}
-        for spec in specs:
-            base = spec if isinstance(spec, str) else name_of(spec)
-            name, number = base, 2
-            while name in named:
-                name, number = f"{base}{number}", number + 1
-            named[name] = _as_model(spec, name, training)
-    if not named:
-        raise ConfigError("model is empty: name at least one.")
-    return named
-
-
-def _as_model(spec: Any, name: str, training: Training) -> Model:
-    from forecast.training.neural import Neural
-
-    if isinstance(spec, type):
-        raise ConfigError(f"model={spec.__name__} is a class, not an object. Call it: {spec.__name__}(…).")
-    built = create(spec) if isinstance(spec, str) else spec
-    if isinstance(built, Model):
-        return built
-    if hasattr(built, "build"):
-        return Neural(check_architecture(built), training, name)
-    raise ConfigError(f"model={built!r} is neither a model's name nor an object of forecast.models.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -9,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from forecast.errors import ConfigError, DataError, Fault, ForecastWarning, some
 from forecast.panel.panel import Panel
 
 Float = npt.NDArray[np.float64]
@@ -67,9 +69,56 @@ class Fitted(Protocol):
 
 
 @runtime_checkable
+class Advancing(Fitted, Protocol):
+    """A fitted model that remembers the series it has read, so that new rows alone bring it up to date."""
+
+    def advanced(self, panel: Panel, before: Panel | None = None) -> Fitted:
+        """The same model as it stands after the last row of each series of ``panel``.
+
+        ``before`` is a panel that it may have read already: all its rows are in ``panel``, with others after them.
+        """
+        ...
+
+
+@runtime_checkable
 class Model(Protocol):
     """A model to be fitted: hyper-parameters only, never changed by fitting."""
 
     def fit(self, panel: Panel, task: Task) -> Fitted:
         """Learn from ``panel`` and return the fitted model."""
         ...
+
+
+def check_features(models: Mapping[str, Model], panel: Panel) -> None:
+    """Warn once, before training, about the nets that make no use of the static features that the panel has.
+
+    A model says by ``reads_static`` whether it does; one that does not say, a baseline, is known to read none.
+    Raises ``ConfigError`` for models that have nothing else to go by (``needs_static``) where there are none.
+    """
+    lost = [name for name, model in models.items() if getattr(model, "needs_static", False)]
+    if panel.static is None and lost:
+        raise ConfigError(
+            f"{', '.join(lost)}: forecasts are made from static features alone, and there are none. Pass static_df, a "
+            "table with a row for each series (data.static=FILE at the command line), or name columns of the data in "
+            "stat_exog; or use another model."
+        )
+    idle = [name for name, model in models.items() if getattr(model, "reads_static", None) is False]
+    if panel.static is not None and idle:
+        warnings.warn(
+            f"{', '.join(idle)} cannot use static features ({some(panel.static.names)}) and will be trained without.",
+            ForecastWarning,
+            stacklevel=3,
+        )
+
+
+def check_newborn(panel: Panel, fitted: Mapping[str, Fitted]) -> None:
+    """Raise ``DataError`` naming the series without any row when some model needs rows to forecast from.
+
+    A model that does not says so by ``takes_newborn``.
+    """
+    newborn = np.flatnonzero(panel.lengths == 0)
+    unable = [name for name, model in fitted.items() if not getattr(model, "takes_newborn", False)]
+    if newborn.size and unable:
+        problem = f"there are no rows to forecast from, and {', '.join(unable)} cannot do without"
+        remedy = "Take its row out of static_df, or fit cold_start alone."
+        raise DataError([Fault("static_df", problem, remedy, panel.ids[at]) for at in newborn.tolist()])

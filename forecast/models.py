@@ -13,10 +13,14 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forecast.errors import ConfigError
 from forecast.resources import conf_dir
+
+if TYPE_CHECKING:
+    from forecast.model import Model
+    from forecast.training.settings import Training
 
 # Far beyond any net in use; what is larger is a slip of the finger, or forged.
 LARGEST_SIZE = 1_000_000
@@ -26,7 +30,7 @@ SIZES = frozenset(
 )
 SHARES = frozenset(("dropout", "teacher_forcing"))
 GROUPS = ("model", "baseline")
-OURS = re.compile(r"^forecast\.(nets|baselines)\.[a-z0-9_]+\.[A-Za-z][A-Za-z0-9]*$")
+OURS = re.compile(r"^forecast\.((nets|baselines|auto)\.[a-z0-9_]+|ensemble)\.[A-Za-z][A-Za-z0-9]*$")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,11 @@ class Entry:
         """The class without its module."""
         return self.target.rpartition(".")[2]
 
+    @property
+    def is_net(self) -> bool:
+        """Whether it configures an architecture, not a baseline or an ensemble."""
+        return self.target.startswith("forecast.nets.")
+
 
 @cache
 def entries() -> dict[str, Entry]:
@@ -52,7 +61,9 @@ def entries() -> dict[str, Entry]:
         for path in sorted((conf_dir() / group).glob("*.yaml")):
             match = re.search(r"^_target_:\s*(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
             if match is None or not OURS.match(match[1]):
-                raise ConfigError(f"{path.name}: _target_ must name a class under forecast.nets or forecast.baselines.")
+                raise ConfigError(
+                    f"{path.name}: _target_ must name a class of forecast.nets, baselines, ensemble or auto."
+                )
             found[path.stem] = Entry(path.stem, group, path, match[1])
     return found
 
@@ -92,6 +103,44 @@ def create(name: str, **overrides: Any) -> Any:
 
     config = yaml.safe_load(entry.path.read_text(encoding="utf-8"))
     return from_config({**config, **overrides})
+
+
+def as_model(spec: Any, name: str, training: Training) -> Model:
+    """A fittable model from a model's name or an object of ours; nets and ensembles train by ``training``.
+
+    ``name`` is what the model is called in messages. Raises ``ConfigError`` for anything else.
+    """
+    if isinstance(spec, type):
+        raise ConfigError(f"model={spec.__name__} is a class, not an object. Call it: {spec.__name__}(…).")
+    from forecast.model import Model  # brings pandas, which listing models does without
+
+    built = create(spec) if isinstance(spec, str) else spec
+    if isinstance(built, Model):
+        return built
+    if hasattr(built, "trained_by"):
+        model: Model = built.trained_by(training, name)
+        return model
+    if hasattr(built, "build"):
+        from forecast.training.neural import Neural
+
+        if training.stateful:
+            _check_stateful(built, name)
+        return Neural(check_architecture(built), training, name)
+    raise ConfigError(f"model={built!r} is neither a model's name nor an object of forecast.models.")
+
+
+def _check_stateful(architecture: object, name: str) -> None:
+    """Raise ``ConfigError``, naming the nets that can, when ``architecture`` cannot be trained along whole series."""
+    from forecast.nets.stream import why_not
+
+    reason = why_not(architecture)
+    if reason:
+        nets = [entry for entry in entries().values() if entry.target.startswith("forecast.nets.")]
+        able = ", ".join(entry.name for entry in nets if not why_not(class_named(entry.class_name)()))
+        raise ConfigError(
+            f"{name}: {type(architecture).__name__} cannot be trained with stateful=true: {reason}. Use one of {able}, "
+            "or train it on windows."
+        )
 
 
 def from_config(config: Mapping[str, Any]) -> Any:
@@ -166,6 +215,22 @@ def _broken_rule(key: str, value: Any) -> str:
     if key in SHARES and not all(0 <= v <= 1 for v in numbers):
         return "from 0 to 1"
     return "" if all(abs(v) <= LARGEST_SIZE for v in numbers) else f"beyond {LARGEST_SIZE:,}"
+
+
+def named_training(name: str) -> Any:
+    """The training settings that the yaml ``name`` under ``conf/trainer`` holds; what it leaves out has its default.
+
+    Raises ``ConfigError`` for an unknown name.
+    """
+    import yaml
+
+    from forecast.training.settings import Training
+
+    paths = {path.stem: path for path in sorted((conf_dir() / "trainer").glob("*.yaml"))}
+    if name not in paths:
+        raise ConfigError(f"no training settings {name!r}.{_near(name, list(paths))} Known: {', '.join(paths)}.")
+    config = yaml.safe_load(paths[name].read_text(encoding="utf-8"))
+    return build(Training, {key: value for key, value in config.items() if key != "defaults"})
 
 
 def plain(value: Any) -> Any:

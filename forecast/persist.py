@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,12 +19,21 @@ from forecast.forecasts import check_ordinals
 from forecast.model import Fitted, Model, Task
 from forecast.models import LARGEST_SIZE, build, check_architecture, class_named, entries
 from forecast.panel.panel import Panel
+from forecast.panel.units import check_units
+from forecast.saved_covariates import (
+    covariate_arrays,
+    covariate_facts,
+    encoding_facts,
+    restored_covariates,
+    restored_encoding,
+)
 from forecast.schema import Schema
 from forecast.timeline import DAY, Timeline, fit_timeline
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from forecast.ensemble import FittedEnsemble, Weights
     from forecast.nets.facts import Facts
     from forecast.training.neural import FittedNeural, Neural
 
@@ -77,6 +86,7 @@ def to_artifact(saved: Saved) -> Artifact:
         "schema": asdict(panel.schema),
         "timeline": asdict(panel.timeline),
         "data": {"series": len(panel), "rows": len(panel.values), "id_dtype": str(panel.ids.dtype)},
+        "static": covariate_facts(panel.static),
         "versions": versions(),
     }
     history: dict[str, Array] = {
@@ -84,6 +94,7 @@ def to_artifact(saved: Saved) -> Artifact:
         "offsets": panel.offsets,
         "first": panel.first,
         "ids": np.frombuffer(_ids_json(panel.ids), dtype=np.uint8),
+        **covariate_arrays(panel.static, "static"),
     }
     return Artifact(facts, {"model": weights, "history": history})
 
@@ -161,6 +172,8 @@ def _panel(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Panel:
     schema: Schema = build(Schema, facts["schema"])
     timeline = _timeline(facts["timeline"])
     ids = _ids(arrays["ids"]).rename(schema.id_col)
+    if not len(ids):
+        raise ArtifactError("The saved history is inconsistent: it has no series.")
     values, offsets, first = arrays["values"], arrays["offsets"], arrays["first"]
     if values.dtype != np.float64 or offsets.dtype != np.int64 or first.dtype != np.int64:
         raise ArtifactError("The saved history is inconsistent: an array has another type than we write.")
@@ -171,7 +184,8 @@ def _panel(facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Panel:
     if np.isinf(values).any() or not np.isfinite(values).any():
         raise ArtifactError("The saved history is damaged: it holds infinite values, or none at all.")
     check_ordinals(timeline, int(first.min()), int(first.max()))
-    panel = Panel(ids, values.copy(), offsets.copy(), first.copy(), timeline, schema)
+    static = restored_covariates(facts.get("static", []), arrays, "static", len(ids))
+    panel = Panel(ids, values.copy(), offsets.copy(), first.copy(), timeline, schema, static)
     check_ordinals(timeline, int(panel.last.max()))
     return panel
 
@@ -180,7 +194,7 @@ def _ids(array: Array) -> pd.Index:
     if array.dtype != np.uint8 or array.ndim != 1:
         raise ArtifactError("The saved history is inconsistent: its ids are not text.")
     values = json.loads(array.tobytes())
-    if not isinstance(values, list) or not values or not all(isinstance(value, (str, int)) for value in values):
+    if not isinstance(values, list) or not all(isinstance(value, (str, int)) for value in values):
         raise ArtifactError("The saved history is inconsistent: its ids are not a list of texts or whole numbers.")
     ids = pd.Index(values)
     if not ids.is_unique:
@@ -207,9 +221,22 @@ def _timeline(facts: Mapping[str, Any]) -> Timeline:
 
 
 def _model_facts(model: Any, fitted: Any) -> dict[str, Any]:
-    """Class, hyper-parameters and, for nets, what training left behind."""
+    """Class, hyper-parameters and what fitting left behind: of nets that of training, of ensembles their members."""
+    from forecast.ensemble import FittedEnsemble
+    from forecast.training.cold import FittedCold
     from forecast.training.neural import FittedNeural, Neural
 
+    if isinstance(fitted, FittedEnsemble):
+        _check_ours(model.spec)
+        return {
+            "kind": "ensemble",
+            "class": type(model.spec).__name__,
+            "hyper_parameters": asdict(model.spec),
+            "training": model.training.recipe,
+            "members": [{"name": m.name, **_model_facts(m.model, m.fitted)} for m in fitted.members],
+            "combine": fitted.combine,
+            "history": dict(fitted.history),
+        }
     if isinstance(model, Neural) and isinstance(fitted, FittedNeural):
         _check_ours(model.architecture)
         return {
@@ -218,11 +245,26 @@ def _model_facts(model: Any, fitted: Any) -> dict[str, Any]:
             "hyper_parameters": asdict(model.architecture),  # type: ignore[call-overload]
             "training": fitted.history["training"],
             "facts": asdict(fitted.facts),
+            "static": encoding_facts(fitted.encoding),
+            **({"units": asdict(fitted.units)} if isinstance(fitted, FittedCold) else {}),
             "history": fitted.history,
             "calibration_windows": None if fitted.intervals is None else fitted.intervals.count,
         }
     _check_ours(model)
     return {"kind": "local", "class": type(model).__name__, "hyper_parameters": asdict(model)}
+
+
+def check_weights(default: Array, table: Array, ids: pd.Index, members: Sequence[object]) -> Weights:
+    """Weights that came from elsewhere. Raises ``ConfigError`` unless they are shares of the members, for each id."""
+    from forecast.ensemble import Weights
+
+    shapes = default.shape == (len(members),) and table.shape == (len(ids), len(members))
+    rows = np.vstack([default[None], table]) if shapes and members else np.full((1, 1), np.nan)
+    if rows.dtype != np.float64 or not np.isfinite(rows).all() or (rows < 0).any():
+        raise ConfigError("the weights of an ensemble must be one finite number for each member, not negative")
+    if not np.allclose(rows.sum(1), 1.0):
+        raise ConfigError("the weights of an ensemble must add up to 1")
+    return Weights(default.copy(), ids, table.copy())
 
 
 def _check_ours(spec: object) -> None:
@@ -235,8 +277,20 @@ def _check_ours(spec: object) -> None:
 
 
 def _model_arrays(fitted: Any) -> dict[str, Array]:
+    from forecast.ensemble import FittedEnsemble
     from forecast.training.neural import FittedNeural
+    from forecast.training.saved_states import state_arrays
+    from forecast.training.stateful import FittedStateful
 
+    if isinstance(fitted, FittedEnsemble):
+        arrays = {
+            f"member.{number}.{key}": value
+            for number, member in enumerate(fitted.members)
+            for key, value in _model_arrays(member.fitted).items()
+        }
+        weights = fitted.weights
+        arrays |= {"weights.default": weights.default, "weights.table": weights.table}
+        return arrays | {"weights.ids": np.frombuffer(_ids_json(weights.ids), dtype=np.uint8)}
     if not isinstance(fitted, FittedNeural):
         return {}
     arrays = {f"net.{name}": value.numpy() for name, value in fitted.net.state_dict().items()}
@@ -244,6 +298,9 @@ def _model_arrays(fitted: Any) -> dict[str, Array]:
         arrays["intervals"] = fitted.intervals.table
     if fitted.ids is not None:
         arrays["ids"] = np.frombuffer(_ids_json(fitted.ids), dtype=np.uint8)
+    if isinstance(fitted, FittedStateful):
+        arrays |= {f"state.{name}": value for name, value in state_arrays(fitted.states).items()}
+        arrays["state.ids"] = np.frombuffer(_ids_json(fitted.states.ids), dtype=np.uint8)
     return arrays
 
 
@@ -255,25 +312,56 @@ def _restore(entry: Mapping[str, Any], arrays: Mapping[str, Array], panel: Panel
         raise ConfigError("hyper_parameters hold a list beyond reason")
     cls = class_named(entry["class"])
     spec = check_architecture(build(cls, {key: tuple(v) if isinstance(v, list) else v for key, v in hyper.items()}))
-    neural = hasattr(spec, "build")
-    if entry["kind"] != ("neural" if neural else "local"):
+    kind = "neural" if hasattr(spec, "build") else "ensemble" if hasattr(spec, "trained_by") else "local"
+    if entry["kind"] != kind:
         raise ConfigError(f"{entry['class']} is not of kind {entry['kind']!r}")
-    if not neural:
-        return spec, spec.fit(panel, task)  # a local model learns nothing before it forecasts
-    return _restore_neural(spec, entry, arrays, task)
+    if kind == "neural":
+        return _restore_neural(spec, entry, arrays, panel, task)
+    if kind == "ensemble":
+        return _restore_ensemble(spec, entry, arrays, panel, task)
+    return spec, spec.fit(panel, task)  # a local model learns nothing before it forecasts
+
+
+def _restore_ensemble(
+    spec: Any, entry: Mapping[str, Any], arrays: Mapping[str, Array], panel: Panel, task: Task
+) -> tuple[Model, FittedEnsemble]:
+    from forecast.ensemble import COMBINED, FittedEnsemble, Member
+    from forecast.training.settings import Training
+
+    if not isinstance(entry["members"], list) or not isinstance(entry["history"], dict):
+        raise ConfigError(f"{entry['name']}: members and history of an ensemble")
+    members = []
+    for number, part in enumerate(entry["members"]):
+        if part["kind"] == "ensemble":
+            raise ConfigError(f"{entry['name']}: an ensemble within an ensemble")
+        prefix = f"member.{number}."
+        own = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+        members.append(Member(str(part["name"]), *_restore(part, own, panel, task)))
+    weights = check_weights(arrays["weights.default"], arrays["weights.table"], _ids(arrays["weights.ids"]), members)
+    if entry["combine"] not in COMBINED:
+        raise ConfigError(f"combine={entry['combine']!r}")
+    fitted = FittedEnsemble(tuple(members), weights, entry["combine"], dict(entry["history"]))
+    return spec.trained_by(build(Training, entry["training"]), entry["name"]), fitted
 
 
 def _restore_neural(
-    spec: Any, entry: Mapping[str, Any], arrays: Mapping[str, Array], task: Task
+    spec: Any, entry: Mapping[str, Any], arrays: Mapping[str, Array], panel: Panel, task: Task
 ) -> tuple[Neural, FittedNeural]:
     import torch
 
     from forecast.conformal import check_table
+    from forecast.nets.stream import StreamNet
+    from forecast.training.cold import FittedCold
     from forecast.training.neural import FittedNeural, Neural
+    from forecast.training.saved_states import restored_states
     from forecast.training.settings import Training
+    from forecast.training.stateful import FittedStateful, streaming
 
     facts = _facts(spec, entry, task)
-    net = _bare_net(spec, facts, entry)
+    training = build(Training, entry["training"])
+    model = Neural(spec, training, entry["name"])
+    make = streaming(spec, entry["name"]).stream if training.stateful else spec.build
+    net = _bare_net(spec, facts, entry, make)
     state = {k.removeprefix("net."): torch.from_numpy(v.copy()) for k, v in arrays.items() if k.startswith("net.")}
     wanted = {name: (tuple(value.shape), value.dtype) for name, value in net.state_dict().items()}
     if wanted != {name: (tuple(value.shape), value.dtype) for name, value in state.items()}:
@@ -282,18 +370,26 @@ def _restore_neural(
     if broken:
         raise ArtifactError(f"{entry['name']}: weights {', '.join(broken)} hold NaN or infinity. Fit again.")
     with torch.random.fork_rng(devices=[]):
-        net = spec.build(facts)
+        net = make(facts)
     net.load_state_dict(state)
     net.eval()
     if ("intervals" in arrays) == bool(facts.probs):
         raise ConfigError("a net has calibrated intervals or quantiles of its own, one of the two")
-    intervals = None if facts.probs else check_table(arrays["intervals"], entry["calibration_windows"], facts.h)
+    steps = facts.h + (facts.input_size if model.needs_static else 0)
+    intervals = None if facts.probs else check_table(arrays["intervals"], entry["calibration_windows"], steps)
     if not isinstance(entry["history"], dict):
         raise ConfigError(f"history={entry['history']!r}")
-    training = build(Training, entry["training"])
+    history = dict(entry["history"])
+    if isinstance(net, StreamNet):
+        saved = {k.removeprefix("state."): v for k, v in arrays.items() if k.startswith("state.")}
+        states = restored_states(saved, _ids(saved.pop("ids")), net, facts)
+        return model, FittedStateful(spec, facts, net, intervals, history, states=states)
     ids = _trained_ids(facts, arrays)
-    fitted = FittedNeural(spec, facts, net, intervals, dict(entry["history"]), ids)
-    return Neural(spec, training, entry["name"]), fitted
+    encoding = restored_encoding(entry.get("static", []), facts.static, panel.static)
+    if model.needs_static:
+        units = check_units(entry["units"])
+        return model, FittedCold(spec, facts, net, intervals, history, encoding=encoding, units=units)
+    return model, FittedNeural(spec, facts, net, intervals, history, ids, encoding)
 
 
 def _trained_ids(facts: Facts, arrays: Mapping[str, Array]) -> pd.Index | None:
@@ -306,7 +402,7 @@ def _trained_ids(facts: Facts, arrays: Mapping[str, Array]) -> pd.Index | None:
     return ids
 
 
-def _bare_net(spec: Any, facts: Facts, entry: Mapping[str, Any]) -> nn.Module:
+def _bare_net(spec: Any, facts: Facts, entry: Mapping[str, Any], make: Callable[[Facts], nn.Module]) -> nn.Module:
     """The net without weights, which costs no memory whatever the sizes are."""
     import torch
 
@@ -316,7 +412,7 @@ def _bare_net(spec: Any, facts: Facts, entry: Mapping[str, Any]) -> nn.Module:
         raise ArtifactError(f"{entry['name']}: a size of {max(numbers)} is beyond reason; the model is not built.")
     try:
         with torch.device("meta"):
-            net: nn.Module = spec.build(facts)
+            net = make(facts)
     except IMPOSSIBLE as error:
         raise ArtifactError(f"{entry['name']}: no {entry['class']} has such sizes; the model is not built.") from error
     return net

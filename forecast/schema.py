@@ -20,6 +20,9 @@ class Schema:
     rows of one series and time. ``on_bad_series`` says whether a series with faults stops everything
     (``raise``) or is left out, with a warning that names it (``skip``).
 
+    ``stat_exog`` names the static features: columns of ``static_df``, or of the long frame where none is given.
+    ``None`` takes every column that ``static_df`` has.
+
     Raises ``ConfigError`` when a role is no text, two roles name one column or a policy is unknown.
     """
 
@@ -29,6 +32,7 @@ class Schema:
     missing: str = "mask"
     duplicates: str = "raise"
     on_bad_series: str = "raise"
+    stat_exog: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         names = (self.id_col, self.time_col, self.target_col)
@@ -43,3 +47,15 @@ class Schema:
         ):
             if value not in known:
                 raise ConfigError(f"{argument}={value!r} is not one of {', '.join(known)}.")
+        if self.stat_exog is not None:
+            object.__setattr__(self, "stat_exog", self._features("stat_exog", self.stat_exog))
+
+    def _features(self, argument: str, columns: object) -> tuple[str, ...]:
+        """A list of covariates as a tuple."""
+        if not isinstance(columns, (list, tuple)) or not all(isinstance(name, str) for name in columns):
+            raise ConfigError(f"{argument}={columns!r} must be a list of names of columns (text).")
+        taken = sorted({self.id_col, self.time_col, self.target_col} & set(columns))
+        if taken or len(set(columns)) < len(columns):
+            problem = f"{', '.join(taken)} already has another role" if taken else "a column is named twice"
+            raise ConfigError(f"{argument}={list(columns)!r}: {problem}.")
+        return tuple(columns)

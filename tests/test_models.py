@@ -13,12 +13,21 @@ import forecast.models as models
 from forecast import ConfigError, Forecaster, Training
 from forecast.forecasts import wanted
 from forecast.models import create, entries, from_config
+from forecast.nets.facts import needs_of
 from forecast.resources import conf_dir
 from tests.conftest import seasonal_frame
 from tests.test_invariants import QUICK, model_of
 
-NETS = [name for name, entry in entries().items() if entry.group == "model"]
+NETS = [name for name, entry in entries().items() if entry.is_net]
 VARIANTS = {"rnn_relu": {"nonlinearity": "relu"}}
+
+
+def data_for(name: str, series: int, length: int, cold: int = 6) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """A frame and, for a net of static features alone, which learns from whole series, ``cold`` of them and a table."""
+    if not needs_of(create(name)).cold:
+        return seasonal_frame(series, length), None
+    frame = seasonal_frame(cold, length)
+    return frame, pd.DataFrame({"unique_id": frame["unique_id"].unique(), "size": np.arange(float(cold))})
 
 
 @pytest.mark.parametrize("name", entries())
@@ -32,8 +41,8 @@ def test_a_yaml_holds_every_field_with_the_default_of_its_class(name):
 
 @pytest.mark.parametrize("name", NETS)
 def test_a_net_trains_saves_loads_and_forecasts_the_same(name, tmp_path):
-    frame = seasonal_frame(3, 50)
-    fitted = Forecaster({name: model_of(name)}, h=3, training=QUICK, progress=False).fit(frame)
+    frame, static = data_for(name, 3, 50)
+    fitted = Forecaster({name: model_of(name)}, h=3, training=QUICK, progress=False).fit(frame, static_df=static)
     before = fitted.predict(level=[90])
     after = Forecaster.load(fitted.save(tmp_path / "m")).predict(level=[90])
     assert before.equals(after)
@@ -41,14 +50,15 @@ def test_a_net_trains_saves_loads_and_forecasts_the_same(name, tmp_path):
 
 @pytest.mark.parametrize("name", NETS)
 def test_a_net_overfits_four_windows(name):
-    frame = seasonal_frame(1, 18)
+    frame, static = data_for(name, 1, 18, cold=4)
     training = Training(
         max_steps=400, learning_rate=1e-2, batch_size=8, weight_decay=0.0, cycles=1, validations=20, patience=None
     )
-    wanted = {"input_size": 12, "hidden_size": 24, "seasonal_skip": False}
+    wanted = {"input_size": 12, "hidden_size": 24, "dropout": 0.0, "seasonal_skip": False}
     model = model_of(name)
     model = replace(model, **{key: value for key, value in wanted.items() if hasattr(model, key)})
-    fitted = Forecaster({name: model}, h=3, training=training, progress=False).fit(frame, val_size=0)._fitted[name]
+    forecaster = Forecaster({name: model}, h=3, training=training, progress=False)
+    fitted = forecaster.fit(frame, static_df=static, val_size=0)._fitted[name]
     curve = fitted.history["curves"]
     assert fitted.history["windows"] == 4
     assert curve[-1]["train_loss"] < 0.1 * curve[0]["train_loss"]
@@ -57,7 +67,8 @@ def test_a_net_overfits_four_windows(name):
 @pytest.mark.parametrize("name", NETS)
 def test_a_net_forecasts_quantiles_that_do_not_cross(name):
     model = replace(model_of(name), quantiles=(0.1, 0.9))
-    fitted = Forecaster({name: model}, h=3, training=QUICK, progress=False).fit(seasonal_frame(2, 50))
+    frame, static = data_for(name, 2, 50)
+    fitted = Forecaster({name: model}, h=3, training=QUICK, progress=False).fit(frame, static_df=static)
     out = fitted.predict(quantiles=[0.1, 0.3, 0.5, 0.9])
     assert (np.diff(out[[f"{name}-q-{q}" for q in (0.1, 0.3, 0.5, 0.9)]], axis=1) >= 0).all()
 

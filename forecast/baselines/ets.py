@@ -12,6 +12,7 @@ import numpy.typing as npt
 from forecast.baselines.local import Ask
 from forecast.baselines.series import Estimate, Unfit
 from forecast.baselines.variance import smoothing_growth
+from forecast.errors import ConfigError
 
 if TYPE_CHECKING:
     from statsmodels.tsa.exponential_smoothing.ets import ETSModel
@@ -72,6 +73,12 @@ def forms(error: str, trend: str, damped: bool | None, seasonal: str, season: in
         for kind, shape, pattern in itertools.product(errors, trends, seasonals)
         if "auto" not in (error, seasonal) or pattern in ("none", kind)
     ]
+
+
+def check_damped(trend: str, damped: bool | None) -> None:
+    """Raise ``ConfigError`` for a damped trend where there is none."""
+    if trend == "none" and damped:
+        raise ConfigError("damped=True needs a trend. Set trend to 'add', or damped to false.")
 
 
 def choose(y: Float, candidates: list[Form], season: int) -> Fit:

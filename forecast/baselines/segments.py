@@ -6,8 +6,9 @@ last bit whoever its neighbours are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,51 @@ Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 
 BLOCK = 1 << 20  # numbers handled at once: temporaries stay in the megabytes for any number of series
+
+
+class Segmented(Protocol):
+    """Series one after the other in a flat array; a :class:`~forecast.panel.panel.Panel` is one, :class:`Flat` too."""
+
+    @property
+    def values(self) -> Float:
+        """The values, shape (N,)."""
+
+    @property
+    def offsets(self) -> Int:
+        """Series ``s`` owns ``values[offsets[s]:offsets[s + 1]]``, shape (S + 1,)."""
+
+    @property
+    def lengths(self) -> Int:
+        """Values of each series, shape (S,)."""
+
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Series without names or times.
+
+    Attributes:
+        values: shape (N,).
+        offsets: series ``s`` owns ``values[offsets[s]:offsets[s + 1]]``, shape (S + 1,).
+    """
+
+    values: Float
+    offsets: Int
+
+    @classmethod
+    def of(cls, series: Sequence[Float]) -> Flat:
+        """The series one after the other."""
+        lengths = np.array([len(values) for values in series], np.int64)
+        return cls(np.concatenate([np.zeros(0), *series]), offsets_of(lengths))
+
+    @property
+    def lengths(self) -> Int:
+        """Values of each series, shape (S,)."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
 
 
 def block(panel: Panel, start: int, stop: int) -> Panel:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from forecast.baselines.local import Ask, LocalModel, normal_quantiles
+from forecast.baselines.local import Ask, LocalModel, is_whole, normal_quantiles
 from forecast.baselines.naive import SeasonalNaive
 from forecast.baselines.pool import available_workers, map_chunks
+from forecast.errors import ConfigError
 from forecast.model import Prediction
 from forecast.panel.fill import fill_unknown
 from forecast.panel.panel import Panel
@@ -71,7 +72,7 @@ class SeriesModel(LocalModel):
         workers = available_workers()
         known = [int(np.count_nonzero(~np.isnan(values))) for values in panel.each()]
         series = fill_unknown(panel, "interpolate").each()
-        size = max(1, min(LARGEST_CHUNK, len(series) // (workers * CHUNKS_PER_WORKER)))
+        size = self.chunk_size(len(series), workers)
         items = list(zip(series, known, strict=True))
         chunks = [items[start : start + size] for start in range(0, len(items), size)]
         with progress(name, len(items), ask.progress) as advance:
@@ -81,21 +82,57 @@ class SeriesModel(LocalModel):
         outcomes = [outcome for part in parts for outcome in part]
         return _assemble(panel, ask, outcomes, name)
 
+    def fit_all(self, ys: list[Float], ask: Ask) -> list[Outcome]:
+        """Forecast scaled series like :meth:`fit_series`, one after the other; a string is the cause of a failure."""
+        with quiet():
+            return [_attempt(self, y, ask) for y in ys]
+
+    def chunk_size(self, series: int, workers: int) -> int:
+        """How many of so many series to hand over at once: few, so that the work spreads and progress shows."""
+        return max(1, min(LARGEST_CHUNK, series // (workers * CHUNKS_PER_WORKER)))
+
     def recent(self, y: Float, season: int = 1) -> Float:
         """The last ``max_length`` rows, or four seasons where that is more."""
         return y[-max(self.max_length, 4 * season) :]
+
+
+def season_of(y: Float, ask: Ask, wanted: bool = True, fewest: int = 2) -> tuple[int, str]:
+    """The season to model (1 for none), and why it is not the one asked for: ``y`` has not ``fewest`` seasons."""
+    if ask.season_length == 1 or not wanted:
+        return 1, ""
+    if len(y) < fewest * ask.season_length:
+        few = {2: "two", 3: "three"}[fewest]
+        return 1, f"{len(y)} rows are less than {few} seasons of {ask.season_length}: the form without a season"
+    return ask.season_length, ""
+
+
+def check_length(max_length: int) -> None:
+    """Raise ``ConfigError`` for a number of rows that no model can do with."""
+    if not is_whole(max_length, 10):
+        raise ConfigError(f"max_length={max_length!r} must be a whole number of rows, at least 10.")
 
 
 Item = tuple[Float, int]  # a filled series and how many of its values were known
 Outcome = Estimate | str  # a string is the cause of a failure
 
 
+class Scaled(NamedTuple):
+    """A series ready to be fitted, and what brings its forecast back to the unit of measurement."""
+
+    y: Float  # (n,)
+    centre: float
+    scale: float
+
+
 def _forecast_chunk(model: SeriesModel, ask: Ask, chunk: list[Item]) -> list[Outcome]:
-    with quiet():
-        return [_forecast_one(model, ask, values, known) for values, known in chunk]
+    with np.errstate(all="ignore"):
+        ready = [_prepare(model, ask, values, known) for values, known in chunk]
+        fitted = iter(model.fit_all([item.y for item in ready if isinstance(item, Scaled)], ask))
+        return [_finish(item, next(fitted)) if isinstance(item, Scaled) else item for item in ready]
 
 
-def _forecast_one(model: SeriesModel, ask: Ask, values: Float, known: int) -> Outcome:
+def _prepare(model: SeriesModel, ask: Ask, values: Float, known: int) -> Scaled | Outcome:
+    """The scaled latest rows of a series, or the outcome where there is nothing to fit."""
     if known < 2:
         return f"{known} known value{'s' if known != 1 else ''}"
     if values.min() == values.max():
@@ -106,18 +143,28 @@ def _forecast_one(model: SeriesModel, ask: Ask, values: Float, known: int) -> Ou
         constant = np.full(ask.h, y[0])
         return Estimate.normal(constant, np.zeros(ask.h), ask)
     centre, scale = _centre_and_scale(y)
+    return Scaled((y - centre) / scale, centre, scale)
+
+
+def _attempt(model: SeriesModel, y: Float, ask: Ask) -> Outcome:
     try:
-        estimate = model.fit_series((y - centre) / scale, ask)
+        return model.fit_series(y, ask)
     except FAILURES as problem:
         cause = str(problem).partition("\n")[0][:200]
         return cause if isinstance(problem, Unfit) else f"{type(problem).__name__}: {cause}"
-    point = estimate.point * scale + centre
-    quantiles = np.maximum.accumulate(estimate.quantiles * scale + centre, axis=-1)
+
+
+def _finish(item: Scaled, outcome: Outcome) -> Outcome:
+    """An estimate in the unit of measurement, unless it is of no use."""
+    if isinstance(outcome, str):
+        return outcome
+    point = outcome.point * item.scale + item.centre
+    quantiles = np.maximum.accumulate(outcome.quantiles * item.scale + item.centre, axis=-1)
     if not (np.isfinite(point).all() and np.isfinite(quantiles).all()):
         return "the forecast is not finite"
-    if np.abs(estimate.point).max() > WIDEST:
+    if np.abs(outcome.point).max() > WIDEST:
         return f"the forecast exceeds {WIDEST:.0e} times the size of the series"
-    return Estimate(point, quantiles, estimate.note)
+    return Estimate(point, quantiles, outcome.note)
 
 
 def _centre_and_scale(y: Float) -> tuple[float, float]:

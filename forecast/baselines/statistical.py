@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.baselines import arima, ets, theta
+from forecast.baselines.ets import check_damped
 from forecast.baselines.local import Ask, check_choice, check_season, is_whole
-from forecast.baselines.series import Estimate, SeriesModel, Unfit
+from forecast.baselines.series import Estimate, SeriesModel, Unfit, check_length, season_of
 from forecast.baselines.variance import smoothing_growth
 from forecast.errors import ConfigError
 
@@ -48,12 +49,12 @@ class ETS(SeriesModel):
         check_choice("trend", self.trend, ("none", "add", "mul", "auto"))
         check_choice("damped", self.damped, (True, False, None))
         check_choice("seasonal", self.seasonal, ("none", "add", "mul", "auto"))
-        _check_length(self.max_length)
-        _check_damped(self.trend, self.damped)
+        check_length(self.max_length)
+        check_damped(self.trend, self.damped)
 
     def fit_series(self, y: Float, ask: Ask) -> Estimate:
         """See :class:`~forecast.baselines.series.SeriesModel`."""
-        season, note = _season(y, ask, wanted=self.seasonal != "none")
+        season, note = season_of(y, ask, wanted=self.seasonal != "none")
         candidates = ets.forms(self.error, self.trend, self.damped, self.seasonal, season)
         return ets.forecast(ets.choose(y, candidates, season), ask, note)
 
@@ -84,14 +85,14 @@ class HoltWinters(SeriesModel):
         check_choice("trend", self.trend, ("none", "add", "mul"))
         check_choice("damped", self.damped, (True, False))
         check_choice("seasonal", self.seasonal, ("none", "add", "mul"))
-        _check_length(self.max_length)
-        _check_damped(self.trend, self.damped)
+        check_length(self.max_length)
+        check_damped(self.trend, self.damped)
 
     def fit_series(self, y: Float, ask: Ask) -> Estimate:
         """See :class:`~forecast.baselines.series.SeriesModel`."""
         from statsmodels.tsa.holtwinters import ExponentialSmoothing
 
-        season, note = _season(y, ask, wanted=self.seasonal != "none")
+        season, note = season_of(y, ask, wanted=self.seasonal != "none")
         parameters = 2 + 2 * (self.trend != "none") + self.damped + (season if season > 1 else 0)
         if len(y) <= parameters:
             raise Unfit(f"{len(y)} rows are too few")
@@ -137,13 +138,13 @@ class Theta(SeriesModel):
 
     def __post_init__(self) -> None:
         check_season(self.season_length)
-        _check_length(self.max_length)
+        check_length(self.max_length)
         if isinstance(self.theta, bool) or not isinstance(self.theta, (int, float)) or not 1.0 <= self.theta < np.inf:
             raise ConfigError(f"theta={self.theta!r} must be a number, at least 1.")
 
     def fit_series(self, y: Float, ask: Ask) -> Estimate:
         """See :class:`~forecast.baselines.series.SeriesModel`."""
-        season, note = _season(y, ask)
+        season, note = season_of(y, ask)
         if len(y) < theta.FEWEST_ROWS:
             raise Unfit(f"{len(y)} rows are too few")
         return theta.forecast(y, season, self.theta, ask, note)
@@ -170,7 +171,7 @@ class SARIMAX(SeriesModel):
 
     def __post_init__(self) -> None:
         check_season(self.season_length)
-        _check_length(self.max_length)
+        check_length(self.max_length)
         for name in ("order", "seasonal_order"):
             value = tuple(getattr(self, name))
             if len(value) != 3 or not all(is_whole(number, 0) for number in value):
@@ -211,8 +212,8 @@ class STLETS(SeriesModel):
         check_choice("trend", self.trend, ("none", "add", "auto"))
         check_choice("damped", self.damped, (True, False, None))
         check_choice("robust", self.robust, (True, False))
-        _check_length(self.max_length)
-        _check_damped(self.trend, self.damped)
+        check_length(self.max_length)
+        check_damped(self.trend, self.damped)
         if not is_whole(self.seasonal_window, 3) or self.seasonal_window % 2 == 0:
             raise ConfigError(f"seasonal_window={self.seasonal_window!r} must be an odd whole number, at least 3.")
 
@@ -220,7 +221,7 @@ class STLETS(SeriesModel):
         """See :class:`~forecast.baselines.series.SeriesModel`."""
         from statsmodels.tsa.seasonal import STL
 
-        season, note = _season(y, ask)
+        season, note = season_of(y, ask)
         candidates = ets.forms("add", self.trend, self.damped, "none", season)
         if season == 1:
             return ets.forecast(ets.choose(y, candidates, 1), ask, note)
@@ -231,22 +232,3 @@ class STLETS(SeriesModel):
         spent = 2.0 * season * max(1.0, len(y) / season / self.seasonal_window)
         wider = np.sqrt(len(y) / max(len(y) - spent, 0.25 * len(y)))
         return Estimate(point, point[:, None] + (rest.quantiles - rest.point[:, None]) * wider, note)
-
-
-def _season(y: Float, ask: Ask, wanted: bool = True) -> tuple[int, str]:
-    """The season to model (1 for none), and why it is not the one asked for."""
-    if ask.season_length == 1 or not wanted:
-        return 1, ""
-    if len(y) < 2 * ask.season_length:
-        return 1, f"{len(y)} rows are less than two seasons of {ask.season_length}: the form without a season"
-    return ask.season_length, ""
-
-
-def _check_length(max_length: int) -> None:
-    if not is_whole(max_length, 10):
-        raise ConfigError(f"max_length={max_length!r} must be a whole number of rows, at least 10.")
-
-
-def _check_damped(trend: str, damped: bool | None) -> None:
-    if trend == "none" and damped:
-        raise ConfigError("damped=True needs a trend. Set trend to 'add', or damped to false.")

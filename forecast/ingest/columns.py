@@ -78,33 +78,34 @@ def target_column(column: pd.Series[Any]) -> Column:
     name = str(column.name)
     dtype = column.dtype
     if dtype.kind == "b":
-        return Column(_floats(column), (), (f"{name}: true and false have been read as 1 and 0.",))
+        return Column(floats(column), (), (f"{name}: true and false have been read as 1 and 0.",))
     if isinstance(dtype, (pd.CategoricalDtype, pd.SparseDtype)) or dtype.kind in "cMm":
         remedy = "Give numbers: convert the column to float."
         return Column(None, (Fault(name, f"the target has dtype {dtype}", remedy),))
     if dtype.kind in "iuf":
-        return _finite(_floats(column), name, ())
+        return finite(floats(column), name)
     return _object_numbers(column, name)
 
 
-def _floats(column: pd.Series[Any]) -> Float:
+def floats(column: pd.Series[Any]) -> Float:
+    """A numeric column of any make as float64, NaN where missing."""
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _object_numbers(column: pd.Series[Any], name: str) -> Column:
-    read = [_number(value) for value in column]
+    read = [number(value) for value in column]
     wrong = np.array([value is None for value in read], dtype=bool)
     values = np.array([np.nan if value is None else value for value in read], dtype=np.float64)
-    finite = _finite(values, name, (f"{name}: numbers held as objects have been read as floats.",))
+    read_as = finite(values, name, (f"{name}: numbers held as objects have been read as floats.",))
     if not wrong.any():
-        return finite
+        return read_as
     problem = f"not numbers: {some(column[wrong].iloc[:3])}"
     remedy = "Convert with pandas.to_numeric after removing thousands separators and units."
     fault = Fault(name, problem, remedy, None, rows_where(wrong))
-    return Column(None if wrong.all() else values, (fault, *finite.faults), finite.notes)
+    return Column(None if wrong.all() else values, (fault, *read_as.faults), read_as.notes)
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
     """One cell as a float, NaN where missing, ``None`` for what is no number or too large for a float."""
     try:
         if isinstance(value, REAL):
@@ -114,7 +115,8 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _finite(values: Float, name: str, notes: tuple[str, ...]) -> Column:
+def finite(values: Float, name: str, notes: tuple[str, ...] = ()) -> Column:
+    """A column of floats with a fault where it is infinite."""
     infinite = np.isinf(values)
     if not infinite.any():
         return Column(values, (), notes)

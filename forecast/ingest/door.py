@@ -12,6 +12,7 @@ from forecast.ingest.columns import find_columns, id_column, target_column
 from forecast.ingest.local import local_rows
 from forecast.ingest.normalize import drop_series, lay_out, merge_duplicates, trim_leading
 from forecast.ingest.read import read
+from forecast.ingest.static import read_static, static_columns, with_static
 from forecast.ingest.times import time_column
 from forecast.ingest.validate import (
     Rows,
@@ -29,7 +30,13 @@ from forecast.schema import Schema
 
 
 def to_panel(
-    data: Any, schema: Schema | None = None, freq: str | int | None = None, history: Panel | None = None
+    data: Any,
+    schema: Schema | None = None,
+    freq: str | int | None = None,
+    history: Panel | None = None,
+    *,
+    static: Any = None,
+    known: Panel | None = None,
 ) -> Panel:
     """Check ``data`` once and lay it out as a panel.
 
@@ -37,10 +44,27 @@ def to_panel(
     column it is one series. ``freq`` is checked when given, inferred when not. Rows that are to follow ``history``
     go on its grid, whatever ``freq`` says. The caller's frame is not changed.
 
+    ``static`` is a table of static features with a row for each series; without it those that the schema names are
+    taken from the long frame. Series that are ``known`` already keep the features they have there, unless given anew.
+
     Raises ``DataError`` listing every fault of every series, ``ConfigError`` for an unknown frequency. Warns with
     ``ForecastWarning`` about conversions and, with ``on_bad_series="skip"``, about the series left out.
     """
     schema = schema or Schema()
+    features = known.static if known is not None else None
+    data = read(data, schema)
+    table = static_columns(data, schema, features) if static is None else read_static(static, schema, features)
+    try:
+        panel = _target_panel(data, schema, freq, history)
+    except DataError as error:
+        if table is None or not table.faults:
+            raise
+        raise DataError([*error.report, *table.faults]) from error
+    return with_static(panel, table, known)
+
+
+def _target_panel(data: Any, schema: Schema, freq: str | int | None, history: Panel | None) -> Panel:
+    """The panel of ids, times and target."""
     grid = None if history is None else history.timeline
     freq = freq if grid is None else grid.freq
     rows, tz, faults = _typed(data, schema, freq)
@@ -77,7 +101,7 @@ def _typed(data: Any, schema: Schema, freq: str | int | None) -> tuple[Rows, str
     if times.values is None or target.values is None or (faults and schema.on_bad_series == "raise") or id_faults:
         raise DataError(faults)
     for note in (*times.notes, *target.notes):
-        warnings.warn(note, ForecastWarning, stacklevel=4)
+        warnings.warn(note, ForecastWarning, stacklevel=5)
     return sort_rows(codes, times.values, target.values, ids), tz, faults
 
 
@@ -91,6 +115,6 @@ def _without_bad(rows: Rows, faults: list[Fault], schema: Schema) -> Rows:
     warnings.warn(
         f"{len(bad)} of {len(rows.ids)} series left out for their faults: {some(bad)}. First: {faults[0]}",
         ForecastWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
     return drop_series(rows, bad)

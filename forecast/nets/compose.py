@@ -8,23 +8,28 @@ from forecast.nets.decoders import Direct, Recursive
 from forecast.nets.encoders import Encoder
 from forecast.nets.facts import Facts, inputs
 from forecast.nets.skip import SeasonalSkip
+from forecast.nets.static import static_shift
 from forecast.windows.gather import Batch
 
 
 class EncoderDecoder(nn.Module):
     """The past through the encoder, its last state through the decoder, the seasonal skip added.
 
-    Window units in and out: (B, input_size) -> (B, h, outputs).
+    Static features, where there are any, move the state that is handed over. Window units in and out:
+    (B, input_size) -> (B, h, outputs).
     """
 
-    def __init__(self, encoder: Encoder, decoder: Direct | Recursive, skip: SeasonalSkip) -> None:
+    def __init__(self, facts: Facts, encoder: Encoder, decoder: Direct | Recursive, skip: bool) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.skip = skip
+        self.skip = SeasonalSkip(facts.input_size, facts.h, facts.seasons if skip else ())
+        self.static = static_shift(facts, encoder.width)
 
     def forward(self, batch: Batch) -> Tensor:
         _, state = self.encoder(inputs(batch))
+        if self.static is not None:
+            state = self.static(state, batch)
         forecast: Tensor = self.decoder(state, self.skip(batch.past), batch)
         return forecast
 
@@ -34,8 +39,4 @@ def direct_net(
 ) -> EncoderDecoder:
     """A recurrent encoder with the direct decoder."""
     encoder = Encoder(cell, facts.channels, hidden_size, num_layers, dropout, bidirectional)
-    return EncoderDecoder(
-        encoder,
-        Direct(encoder.width, facts.h, facts.probs, dropout),
-        SeasonalSkip(facts.input_size, facts.h, facts.seasons if skip else ()),
-    )
+    return EncoderDecoder(facts, encoder, Direct(encoder.width, facts.h, facts.probs, dropout), skip)

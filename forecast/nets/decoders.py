@@ -24,7 +24,11 @@ class Direct(nn.Module):
         self.head = head(probs)
 
     def forward(self, state: State, skip: Tensor, batch: Batch) -> Tensor:
-        steps = self.project(self.dropout(top(state))).unflatten(-1, self.shape)
+        return self.read(top(state), skip)
+
+    def read(self, hidden: Tensor, skip: Tensor) -> Tensor:
+        """The same from the hidden state of the last layer, (B, width)."""
+        steps = self.project(self.dropout(hidden)).unflatten(-1, self.shape)
         forecast: Tensor = self.head(steps) + skip
         return forecast
 

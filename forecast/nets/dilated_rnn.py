@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import gcd
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from forecast.errors import ConfigError
 from forecast.nets.checks import at_least_one
 from forecast.nets.encoders import recurrent
-from forecast.nets.facts import Facts
+from forecast.nets.facts import Facts, Needs
 from forecast.nets.readout import Readout
 from forecast.nets.rows import fold, unfold
 
@@ -90,6 +91,7 @@ class DilatedRNN:
     dropout: float = 0.0
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
+    needs: ClassVar[Needs] = Needs(static=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for an unknown cell or dilations that cannot be."""

@@ -23,6 +23,7 @@ class Facts:
         probs: probabilities of the quantiles to forecast, ascending; empty for a point forecast.
         series: how many series the net is trained on, for nets with parameters of each (see :class:`Needs`); else 0.
         positive: whether every known value trained on is above zero; told to nets that work on levels, else False.
+        static: cells of ``Batch.static``, for nets that read static features; 0 when there are none.
     """
 
     input_size: int
@@ -32,6 +33,7 @@ class Facts:
     probs: tuple[float, ...] = ()
     series: int = 0
     positive: bool = False
+    static: int = 0
 
     @property
     def outputs(self) -> int:
@@ -44,15 +46,23 @@ class Needs:
     """What an architecture asks for beyond plain windows; it states so in a class attribute ``needs``.
 
     Attributes:
-        series: parameters of each series: ``Batch.series`` and ``Batch.ordinal`` are filled in, ``Facts.series`` counts.
+        series: parameters of each series: ``Batch.series`` and ``Batch.ordinal`` are filled in, ``Facts.series``
+            counts.
         levels: windows keep level and sign (each series divided by its mean absolute value, nothing subtracted), and
             the net's output is in those units; without it windows are expressed relative to their end and spread.
-        whole: a window should reach back to the first row of the longest series, or ``whole`` rows where that is less.
+        whole: a window should reach back to the first row of the longest series, or ``whole`` rows where that is less,
+            because the net learns from every row of it. A series that is shorter is one window; batches take the series
+            in turn, and are never larger than there are windows.
+        static: reads static features where the panel has any: ``Batch.static`` is filled in, ``Facts.static`` counts.
+        cold: forecasts from static features alone. The net gives ``input_size + h`` steps, the first ones of a series,
+            in units of the panel; see :mod:`forecast.training.cold`.
     """
 
     series: bool = False
     levels: bool = False
     whole: int = 0
+    static: bool = False
+    cold: bool = False
 
 
 def needs_of(architecture: object) -> Needs:

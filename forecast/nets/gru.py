@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
 from forecast.nets.compose import direct_net
-from forecast.nets.facts import Facts
+from forecast.nets.facts import Facts, Needs
+from forecast.nets.stream import StreamNet
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,14 @@ class GRU:
     bidirectional: bool = False
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
+    needs: ClassVar[Needs] = Needs(static=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``."""
         return direct_net(
             facts, "gru", self.hidden_size, self.num_layers, self.dropout, self.bidirectional, self.seasonal_skip
         )
+
+    def stream(self, facts: Facts) -> StreamNet:
+        """The net that reads whole series row by row, for ``facts``."""
+        return StreamNet(facts, "gru", self.hidden_size, self.num_layers, self.dropout, self.seasonal_skip)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from forecast.nets.checks import at_least_one
-from forecast.nets.facts import Facts
+from forecast.nets.facts import Facts, Needs
 from forecast.nets.minimal import MinimalEncoder, memory_spans
 from forecast.nets.readout import Readout
 from forecast.nets.scan import recurrence
@@ -58,6 +59,7 @@ class MinLSTM:
     dropout: float = 0.0
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
+    needs: ClassVar[Needs] = Needs(static=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for a size below 1."""

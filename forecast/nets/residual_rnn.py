@@ -5,12 +5,13 @@ Generation with Stacked Residual LSTM Networks", arXiv 1610.03098), with layer n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from forecast.nets.checks import at_least_one
 from forecast.nets.encoders import recurrent
-from forecast.nets.facts import Facts
+from forecast.nets.facts import Facts, Needs
 from forecast.nets.readout import Readout
 
 
@@ -58,6 +59,7 @@ class ResidualRNN:
     dropout: float = 0.0
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
+    needs: ClassVar[Needs] = Needs(static=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for an unknown cell or a size below 1."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
 from forecast.errors import ConfigError
 from forecast.nets.compose import direct_net
-from forecast.nets.facts import Facts
+from forecast.nets.facts import Facts, Needs
+from forecast.nets.stream import StreamNet
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,19 @@ class RNN:
     bidirectional: bool = False
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
+    needs: ClassVar[Needs] = Needs(static=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``."""
+        return direct_net(
+            facts, self._cell(), self.hidden_size, self.num_layers, self.dropout, self.bidirectional, self.seasonal_skip
+        )
+
+    def stream(self, facts: Facts) -> StreamNet:
+        """The net that reads whole series row by row, for ``facts``."""
+        return StreamNet(facts, self._cell(), self.hidden_size, self.num_layers, self.dropout, self.seasonal_skip)
+
+    def _cell(self) -> str:
         if self.nonlinearity not in ("tanh", "relu"):
             raise ConfigError(f"nonlinearity={self.nonlinearity!r} is not one of tanh, relu.")
-        cell = "rnn_relu" if self.nonlinearity == "relu" else "rnn"
-        return direct_net(
-            facts, cell, self.hidden_size, self.num_layers, self.dropout, self.bidirectional, self.seasonal_skip
-        )
+        return "rnn_relu" if self.nonlinearity == "relu" else "rnn"

@@ -5,13 +5,14 @@ Self-attentive Sentence Embedding", arXiv 1703.03130), then the direct decoder."
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from forecast.errors import ConfigError
 from forecast.nets.checks import at_least_one
 from forecast.nets.encoders import Encoder, top
-from forecast.nets.facts import Facts
+from forecast.nets.facts import Facts, Needs
 from forecast.nets.readout import Readout
 
 
@@ -61,6 +62,7 @@ class RNNAttention:
     bidirectional: bool = False
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
+    needs: ClassVar[Needs] = Needs(static=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for an unknown cell, or heads that do not divide."""

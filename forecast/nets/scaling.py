@@ -30,6 +30,12 @@ class Scaled(NamedTuple):
         return difference / torch.where(self.scale > 0, self.scale, 1.0) if self.levels else difference
 
 
+def unscaled(batch: Batch) -> Scaled:
+    """The batch as it is, for nets that work in units common to all series: every window counts alike."""
+    loc = torch.zeros_like(batch.past[:, :1])
+    return Scaled(batch, loc, torch.ones_like(loc))
+
+
 def scale_window(batch: Batch, levels: bool = False) -> Scaled:
     """Subtract the last known value, divide by the mean absolute deviation; the past alone decides both.
 
@@ -63,4 +69,5 @@ def scale_window(batch: Batch, levels: bool = False) -> Scaled:
         future = (future - loc) / divisor
         if batch.future_observed is not None:
             future = future * batch.future_observed
-    return Scaled(batch._replace(past=scaled, future=future), loc, scale)
+    zero = None if batch.zero is None else (batch.zero - loc) / divisor
+    return Scaled(batch._replace(past=scaled, future=future, zero=zero), loc, scale)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +13,11 @@ from torch.nn import functional
 
 from forecast.errors import ConfigError
 from forecast.nets.encoders import State, recurrent, top
-from forecast.nets.facts import Facts, inputs
+from forecast.nets.facts import Facts, Needs, inputs
 from forecast.nets.heads import head, point_index
 from forecast.nets.segments import segment_length, segments
 from forecast.nets.skip import SeasonalSkip
+from forecast.nets.static import static_shift
 from forecast.windows.gather import Batch
 
 DECODINGS = ("parallel", "recursive")
@@ -54,10 +56,13 @@ class SegRNNNet(nn.Module):
         self.project = nn.Linear(hidden_size, segment * facts.outputs)
         self.skip = SeasonalSkip(facts.input_size, facts.h, facts.seasons if skip else ())
         self.head = head(facts.probs)
+        self.static = static_shift(facts, hidden_size)
         nn.init.zeros_(self.project.bias)
 
     def forward(self, batch: Batch) -> Tensor:
         _, state = self.encoder(functional.relu(self.embed(segments(inputs(batch), self.segment))))
+        if self.static is not None:
+            state = self.static(state, batch)
         skip = self.skip(batch.past)
         if not self.parallel:
             return self._recursive(state, skip, batch)
@@ -119,6 +124,7 @@ class SegRNN:
     dropout: float = 0.0
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
+    needs: ClassVar[Needs] = Needs(static=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for an unknown cell or decoding."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
 from forecast.nets.compose import EncoderDecoder
 from forecast.nets.decoders import Recursive
 from forecast.nets.encoders import Encoder
-from forecast.nets.facts import Facts
-from forecast.nets.skip import SeasonalSkip
+from forecast.nets.facts import Facts, Needs
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Seq2Seq:
     teacher_forcing: float = 0.5
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
+    needs: ClassVar[Needs] = Needs(static=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``."""
@@ -47,5 +48,4 @@ class Seq2Seq:
         decoder = Recursive(
             self.cell, encoder.width, self.num_layers, facts.h, facts.probs, self.dropout, self.teacher_forcing
         )
-        skip = SeasonalSkip(facts.input_size, facts.h, facts.seasons if self.seasonal_skip else ())
-        return EncoderDecoder(encoder, decoder, skip)
+        return EncoderDecoder(facts, encoder, decoder, self.seasonal_skip)

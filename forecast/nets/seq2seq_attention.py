@@ -10,32 +10,38 @@ use a maxout layer), and those features are not fed to the next step (Luong et a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from forecast.nets.attention import Attended, Attentive, key_map
 from forecast.nets.decoders import Recursive
 from forecast.nets.encoders import Encoder
-from forecast.nets.facts import Facts, inputs
+from forecast.nets.facts import Facts, Needs, inputs
 from forecast.nets.skip import SeasonalSkip
+from forecast.nets.static import static_shift
 from forecast.windows.gather import Batch
 
 
 class AttentionNet(nn.Module):
     """The past through the encoder; every step of the decoder looks back at all of its states.
 
-    Window units in and out: (B, input_size) -> (B, h, outputs). Rows that are not known get no attention.
+    Window units in and out: (B, input_size) -> (B, h, outputs). Rows that are not known get no attention. Static
+    features, where there are any, move the state that the decoder starts from.
     """
 
-    def __init__(self, encoder: Encoder, keys: nn.Module, decoder: Recursive, skip: SeasonalSkip) -> None:
+    def __init__(self, facts: Facts, encoder: Encoder, keys: nn.Module, decoder: Recursive, skip: bool) -> None:
         super().__init__()
         self.encoder = encoder
         self.keys = keys
         self.decoder = decoder
-        self.skip = skip
+        self.skip = SeasonalSkip(facts.input_size, facts.h, facts.seasons if skip else ())
+        self.static = static_shift(facts, encoder.width)
 
     def forward(self, batch: Batch) -> Tensor:
         memory, state = self.encoder(inputs(batch))
+        if self.static is not None:
+            state = self.static(state, batch)
         known = None if batch.observed is None else batch.observed.unsqueeze(1)
         start = Attended(state, memory, self.keys(memory), known)
         forecast: Tensor = self.decoder(start, self.skip(batch.past), batch)
@@ -69,6 +75,7 @@ class Seq2SeqAttention:
     teacher_forcing: float = 0.5
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
+    needs: ClassVar[Needs] = Needs(static=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for an unknown attention or cell."""
@@ -81,5 +88,4 @@ class Seq2SeqAttention:
         decoder = Recursive(
             self.cell, width, self.num_layers, facts.h, facts.probs, self.dropout, self.teacher_forcing, attentive
         )
-        skip = SeasonalSkip(facts.input_size, facts.h, facts.seasons if self.seasonal_skip else ())
-        return AttentionNet(encoder, keys, decoder, skip)
+        return AttentionNet(facts, encoder, keys, decoder, self.seasonal_skip)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from forecast.errors import ConfigError
 from forecast.nets.checks import at_least_one
-from forecast.nets.facts import Facts
+from forecast.nets.facts import Facts, Needs
 from forecast.nets.readout import Readout
 from forecast.nets.segments import segment_length, segments
 from forecast.nets.xlstm_blocks import MLSTMBlock, SLSTMBlock
@@ -56,6 +57,7 @@ class XLSTM:
     dropout: float = 0.0
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
+    needs: ClassVar[Needs] = Needs(static=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for unknown blocks, or a width the heads do not divide."""

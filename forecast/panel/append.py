@@ -17,6 +17,8 @@ Int = npt.NDArray[np.int64]
 def append(history: Panel, new: Panel) -> Panel:
     """``history`` followed by ``new``, series by series; gaps between them are unknown, new series come last.
 
+    Static features are those of ``new`` where it has the series: they are the latest known.
+
     Both are on the same timeline. Raises ``DataError`` naming every series whose new rows start before its history
     ends, absurdly long after it, or, with ``missing="raise"``, not right after it.
     """
@@ -36,7 +38,12 @@ def append(history: Panel, new: Panel) -> Panel:
     target = place.copy()
     target[~known] = len(history) + np.arange((~known).sum())
     values[ranges(offsets[:-1][target] + new.first - first[target], new.lengths)] = new.values
-    return replace(history, ids=ids, values=values, offsets=offsets, first=first)
+    static = None
+    if history.static is not None and new.static is not None:
+        row = np.concatenate([np.arange(len(history)), len(history) + np.flatnonzero(~known)])
+        row[place[known]] = len(history) + np.flatnonzero(known)
+        static = history.static.followed_by(new.static).take(row)
+    return replace(history, ids=ids, values=values, offsets=offsets, first=first, static=static)
 
 
 def _join_faults(history: Panel, new: Panel, known: Int, place: Int) -> list[Fault]:

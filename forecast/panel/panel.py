@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.panel.covariates import Covariates
 from forecast.schema import Schema
 from forecast.timeline import Stamps, Timeline
 
@@ -38,6 +39,7 @@ class Panel:
         first: ordinal (see :class:`~forecast.timeline.Timeline`) of each series' first row, shape (S,).
         timeline: the grid.
         schema: what the columns were called.
+        static: features that do not change over time, one row for each series; ``None`` when there are none.
     """
 
     ids: pd.Index
@@ -46,6 +48,7 @@ class Panel:
     first: Int
     timeline: Timeline
     schema: Schema = Schema()
+    static: Covariates | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -102,7 +105,9 @@ class Panel:
         lengths = self.lengths[chosen]
         rows = ranges(self.offsets[chosen], lengths)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return replace(self, ids=self.ids[chosen], values=self.values[rows], offsets=offsets, first=self.first[chosen])
+        static = None if self.static is None else self.static.take(chosen)
+        first, timeline = self.first[chosen], self.timeline
+        return Panel(self.ids[chosen], self.values[rows], offsets, first, timeline, self.schema, static)
 
     def each(self) -> list[Float]:
         """One view of ``values`` per series."""

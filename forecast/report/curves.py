@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from forecast.report.style import PAPER, REFERENCE, WIDTH, drawing, new_figure, plain_ticks
+from forecast.report.style import (
+    MUTED,
+    PALETTE,
+    PAPER,
+    REFERENCE,
+    WIDTH,
+    drawing,
+    label_ends,
+    new_figure,
+    plain_ticks,
+)
 from forecast.report.wording import label, number
 
 if TYPE_CHECKING:
@@ -16,8 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Float = npt.NDArray[np.float64]
-Curve = Sequence[Mapping[str, Any]]  # points: step, seconds, train_loss, validation_loss, gradient_norm
+Curve = Sequence[Mapping[str, Any]]  # points: step, seconds, train_loss, validation_loss, gradient_norm, layer_norms
 COLUMNS = 3
+WITH_LAYERS = 2  # columns: names of layers need room
 ALONE = 0.6  # of the page: a lone curve is not stretched over all of it
 WIDE_RANGE = 30.0
 
@@ -28,7 +39,7 @@ def learning_curves(curves: Mapping[str, Curve], colors: Mapping[str, str]) -> F
     ``curves`` and ``colors`` are by model; a point may lack a value, or have ``None`` or NaN there.
     """
     with drawing():
-        figure, grid = _grid(len(curves), 2.5)
+        figure, grid = _grid(len(curves), 2.5, COLUMNS)
         for axes, (model, points) in zip(grid, curves.items(), strict=True):
             _learning_curve(axes, points, colors[model])
             axes.set_title(label(model))
@@ -38,21 +49,49 @@ def learning_curves(curves: Mapping[str, Curve], colors: Mapping[str, str]) -> F
 
 
 def gradient_norms(curves: Mapping[str, Curve], colors: Mapping[str, str]) -> Figure:
-    """Norm of the gradient against the step, one small picture per model, logarithmic where it spans decades."""
+    """Norm of the gradient against the step, one small picture per model, logarithmic where it spans decades.
+
+    Where it is known layer by layer, each layer has a line with its name, and the whole one in grey.
+    """
+    layered = any(_layers(points) for points in curves.values())
     with drawing():
-        figure, grid = _grid(len(curves), 1.9)
+        figure, grid = _grid(len(curves), 2.9 if layered else 1.9, WITH_LAYERS if layered else COLUMNS)
         for axes, (model, points) in zip(grid, curves.items(), strict=True):
             steps, values = _known(points, "gradient_norm")
-            axes.plot(steps, values, color=colors[model], **_marks(steps))
             axes.set_title(label(model))
             axes.set_xlabel("optimiser step")
-            _scale(axes, values)
+            if _layers(points):
+                _layer_lines(axes, points)
+            else:
+                axes.plot(steps, values, color=colors[model], **_marks(steps))
+                _scale(axes, values)
         grid[0].set_ylabel("gradient norm")
     return figure
 
 
-def _grid(pictures: int, height: float) -> tuple[Figure, list[Axes]]:
-    columns = min(COLUMNS, pictures)
+def _layers(points: Curve) -> list[str]:
+    """The layers whose norms are known, in the net's own order."""
+    return list(dict.fromkeys(layer for point in points for layer in point.get("layer_norms") or ()))
+
+
+def _layer_lines(axes: Axes, points: Curve) -> None:
+    lines = {"whole net": _known(points, "gradient_norm")}
+    flat = [{**(point.get("layer_norms") or {}), "step": point["step"]} for point in points]
+    lines |= {layer: _known(flat, layer) for layer in _layers(points)}
+    colors = dict.fromkeys(lines, MUTED) | dict(zip(list(lines)[1:], PALETTE, strict=False)) | {"whole net": REFERENCE}
+    for name, (steps, values) in lines.items():
+        axes.plot(steps, values, color=colors[name], **_marks(steps))
+    drawn = {name: values for name, (_, values) in lines.items() if values.size}
+    everything = np.concatenate([*drawn.values(), np.zeros(0)])
+    _scale(axes, everything[everything > 0])
+    floor = float(everything[everything > 0].min(initial=np.inf))
+    logarithmic = axes.get_yscale() == "log"
+    ends = {name: max(float(values[-1]), floor) if logarithmic else float(values[-1]) for name, values in drawn.items()}
+    label_ends(axes, ends, colors)
+
+
+def _grid(pictures: int, height: float, most: int) -> tuple[Figure, list[Axes]]:
+    columns = min(most, pictures)
     rows = -(-pictures // columns)
     figure = new_figure(height * rows, WIDTH if columns > 1 else ALONE * WIDTH)
     grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()

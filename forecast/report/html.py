@@ -13,6 +13,7 @@ import pandas as pd
 from forecast.atomic import write_text
 from forecast.panel.panel import Panel
 from forecast.report.curves import gradient_norms, has, learning_curves
+from forecast.report.diagnosis import gradient_notes
 from forecast.report.evaluate import score
 from forecast.report.figures import accuracy_bars, fans, horizon_lines
 from forecast.report.folds import Folds, read_folds
@@ -29,6 +30,7 @@ from forecast.report.summary import (
     model_facts,
     tiles,
 )
+from forecast.report.tried import tried_table
 from forecast.report.views import telling_views
 from forecast.report.wording import ABSENT, count, duration, metric_name, metric_value
 from forecast.schema import Schema
@@ -46,9 +48,9 @@ class ModelCard:
     """One model in the report.
 
     ``describe`` holds plain facts (JSON types). Known keys, all optional: ``curves`` (a list of points with
-    ``step, seconds, train_loss, validation_loss, gradient_norm``), ``layers`` (a list of ``layer, kind, shape,
-    parameters``), ``parameters``, ``seconds``, and ``reasons`` (how many forecasts a fallback made, or a mapping
-    from reason to such a number).
+    ``step, seconds, train_loss, validation_loss, gradient_norm, gradient_peak, clipped, layer_norms``, all optional
+    but the first), ``layers`` (a list of ``layer, kind, shape, parameters``), ``parameters``, ``seconds``, and
+    ``reasons`` (how many forecasts a fallback made, or a mapping from reason to such a number).
     """
 
     name: str
@@ -115,7 +117,7 @@ def _context(report: Report, folds: Folds) -> dict[str, Any]:
         "title": report.title,
         "headline": headline(ranking, by_series),
         "tiles": tiles(folds, ranking),
-        "warnings": [*report.warnings, *_fallbacks(report.models)],
+        "warnings": [*report.warnings, *_fallbacks(report.models), *_gradients(report.models)],
         "left_out": left_out(ranking),
         "ranking": _ranking_table(ranking, report.models),
         "intervals": coverage_rows(ranking),
@@ -123,6 +125,9 @@ def _context(report: Report, folds: Folds) -> dict[str, Any]:
         "charts": _charts(report, folds, ranking, by_series),
         "shown_lines": min(SHOWN_LINES, len(ranking.models)),
         "validated": any(has(card.describe.get("curves") or (), "validation_loss") for card in report.models),
+        "layered": any(
+            point.get("layer_norms") for card in report.models for point in card.describe.get("curves") or ()
+        ),
         "model_count": len(ranking.models),
         "cards": [_card(card) for card in report.models],
         "data": data_facts(folds),
@@ -206,7 +211,18 @@ def _card(card: ModelCard) -> dict[str, Any]:
     for layer in layers:
         layer["parameters"] = fact("", layer["parameters"])
     total = card.describe.get("parameters")
-    return {"name": card.name, "facts": model_facts(card.describe), "layers": layers, "total": total}
+    tried = tried_table(card.describe)
+    return {"name": card.name, "facts": model_facts(card.describe), "layers": layers, "total": total, "tried": tried}
+
+
+def _gradients(cards: Sequence[ModelCard]) -> list[str]:
+    """What is wrong with the gradients of the models."""
+    notes: list[str] = []
+    for card in cards:
+        training = card.describe.get("training") or {}
+        bound = training.get("gradient_clip") if training.get("gradient_clip_by", "norm") == "norm" else None
+        notes += gradient_notes(card.name, card.describe.get("curves") or (), bound)
+    return notes
 
 
 def _fallbacks(cards: Sequence[ModelCard]) -> list[str]:

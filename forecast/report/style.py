@@ -94,12 +94,12 @@ def label_ends(axes: Axes, ends: Mapping[str, float], colors: Mapping[str, str],
     ``ends`` maps a name to the last value of its line; the lines in ``cut`` leave the picture and get an arrow.
     Call it when nothing more is drawn into ``axes``.
     """
-    bottom, top = axes.get_ylim()
     figure = axes.get_figure(root=True)
     if figure is None or not ends:
         return
     height_in_points = figure.get_size_inches()[1] * 72 * axes.get_position().height
-    places = [(end - bottom) / (top - bottom) for end in ends.values()]
+    scale = axes.transScale + axes.transLimits  # from data to shares of the axes, logarithmic or not
+    places = [float(scale.transform((axes.get_xlim()[0], end))[1]) for end in ends.values()]
     for name, place in zip(ends, spread(places, LABEL_GAP / height_in_points), strict=True):
         text = label(name, SHORT_LABEL) + (" ↑" if name in cut else "")
         look: dict[str, Any] = {

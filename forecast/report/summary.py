@@ -128,7 +128,7 @@ def model_facts(describe: Mapping[str, Any]) -> Facts:
     return [(str(key).replace("_", " "), fact(key, value)) for key, value in describe.items() if key not in DRAWN]
 
 
-DRAWN = ("curves", "layers")
+DRAWN = ("curves", "layers", "tried", "why", "members")
 
 
 def fact(key: str, value: object) -> str:

@@ -7,7 +7,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from forecast.nets.scaling import scale_window
 from forecast.training.source import Source
 
 Float = npt.NDArray[np.float64]
@@ -29,7 +28,7 @@ def residuals(net: nn.Module, source: Source, starts: Tensor) -> Float:
     errors = [np.empty((0, source.h))]
     with torch.inference_mode():
         for rows in torch.split(starts, BATCH):
-            scaled = scale_window(source.at(rows), source.levels)
+            scaled = source.scaled(source.at(rows))
             future = scaled.batch.future
             if future is None:
                 raise ValueError("calibration windows have a future")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from forecast.atomic import write_bytes
 from forecast.errors import ForecastWarning, TrainingError, printable
 from forecast.training.module import ForecastModule
+from forecast.training.plateau import Plateau
 
 FILE = "training.safetensors"
 # Validation losses closer than this share are a tie.
@@ -25,7 +26,11 @@ TIE = 0.02
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One validation: where training was and how well it did. Losses are in window units."""
+    """One validation: where training was and how well it did. Losses are in window units.
+
+    ``gradient_norm`` is the mean since the validation before, ``gradient_peak`` the largest, ``clipped`` the share of
+    the steps that were clipped, ``layer_norms`` the norms layer by layer.
+    """
 
     step: int
     seconds: float
@@ -35,17 +40,23 @@ class CurvePoint:
     cycle: int
     ends_cycle: bool
     learning_rate: float
+    gradient_peak: float = 0.0
+    clipped: float = 0.0
+    layer_norms: dict[str, float] = field(default_factory=dict)
 
 
 class Keeper(pl.Callback):
     """Records a point at each validation, keeps the best weights in memory, stops when patience runs out.
 
     Without validation windows the last weights are the best. With ``folder`` everything needed to go on is written
-    there after each validation, atomically and without pickle.
+    there after each validation, atomically and without pickle. With ``plateau`` the learning rate follows validation.
     """
 
-    def __init__(self, patience: int | None, folder: Path | None, fingerprint: str) -> None:
+    def __init__(
+        self, patience: int | None, folder: Path | None, fingerprint: str, plateau: Plateau | None = None
+    ) -> None:
         self.patience = patience
+        self.plateau = plateau
         self.folder = folder
         self.fingerprint = fingerprint
         self.curves: list[CurvePoint] = []
@@ -56,7 +67,7 @@ class Keeper(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Lightning calls this after the validation that ends a period."""
         module = _ours(pl_module)
-        loss, norm = module.train_averages()
+        loss, norms = module.train_averages()
         logged = trainer.callback_metrics.get("validation_loss")
         passed = max(1, module.schedule.passed(module.budget.progress(module.done)))
         point = CurvePoint(
@@ -64,10 +75,13 @@ class Keeper(pl.Callback):
             seconds=round(module.budget.elapsed(), 3),
             train_loss=loss,
             validation_loss=None if logged is None else float(logged),
-            gradient_norm=norm,
+            gradient_norm=norms.mean,
             cycle=(passed - 1) // module.schedule.validations,
-            ends_cycle=passed % module.schedule.validations == 0,
+            ends_cycle=module.schedule.ends_stretch(passed),
             learning_rate=float(trainer.optimizers[0].param_groups[0]["lr"]),
+            gradient_peak=norms.peak,
+            clipped=norms.clipped,
+            layer_norms=norms.layers,
         )
         self._check_finite(point)
         self.curves.append(point)
@@ -75,13 +89,20 @@ class Keeper(pl.Callback):
             self.best_point = point
             with module.average.applied():
                 self.best = {name: value.detach().clone() for name, value in module.net.state_dict().items()}
+        self._set_cut(module)
         for logger in trainer.loggers:
-            logger.log_metrics({k: v for k, v in asdict(point).items() if v is not None}, step=point.step)
+            logger.log_metrics(_flat(point), step=point.step)
         self.finished = module.budget.progress(module.done) >= 1.0 or self._out_of_patience()
         if self.folder is not None:
             self._save(self.folder, trainer, module)
         if self.finished:
             trainer.should_stop = True
+
+    def _set_cut(self, module: ForecastModule) -> None:
+        """What is left of the learning rate after the validations so far; of training losses where there are none."""
+        if self.plateau is not None:
+            losses = [p.train_loss if p.validation_loss is None else p.validation_loss for p in self.curves]
+            module.cut = self.plateau.cut(losses)
 
     def _check_finite(self, point: CurvePoint) -> None:
         """Refuse to go on, and to publish anything, once numbers are lost. One look a period costs no device sync."""
@@ -107,7 +128,7 @@ class Keeper(pl.Callback):
             return point.ends_cycle
         rivals = [p.validation_loss for p in self.curves if p.ends_cycle == point.ends_cycle]
         lowest = min(loss for loss in rivals if loss is not None)
-        return point.validation_loss <= lowest * (1.0 + TIE)
+        return point.validation_loss <= lowest + TIE * abs(lowest)  # a loss of one's own may be negative
 
     def _out_of_patience(self) -> bool:
         """Whether enough whole cycles have passed since the cycle of the best validation."""
@@ -127,6 +148,8 @@ class Keeper(pl.Callback):
         facts = {
             "fingerprint": self.fingerprint,
             "step": module.done,
+            "learning_rate": module.learning_rate,
+            "averaged_steps": module.average.count,
             "elapsed": module.budget.elapsed(),
             "finished": self.finished,
             "curves": [asdict(point) for point in self.curves],
@@ -160,8 +183,10 @@ class Keeper(pl.Callback):
         module.budget.elapsed_before = facts["elapsed"]
         self.best = _under(tensors, "best.")
         averages = _under(tensors, "average.")
-        module.resumed_average = [averages[str(number)] for number in range(len(averages))]
+        module.resumed_average = [averages[str(n)] for n in range(len(averages))], facts["averaged_steps"]
+        module.learning_rate = facts["learning_rate"]
         self.curves = [CurvePoint(**point) for point in facts["curves"]]
+        self._set_cut(module)
         for point in self.curves:
             if self._is_better(point):
                 self.best_point = point
@@ -176,6 +201,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     with safetensors.safe_open(path, framework="pt") as file:
         facts = json.loads((file.metadata() or {}).get("training", "{}"))
         return facts, {name: file.get_tensor(name) for name in file.keys()}
+
+
+def _flat(point: CurvePoint) -> dict[str, float]:
+    """A point as one line of a log; a layer has a column of its own."""
+    values = asdict(point)
+    layers = values.pop("layer_norms")
+    columns = {f"gradient_norm/{name}": norm for name, norm in layers.items()}
+    return {name: value for name, value in values.items() if value is not None} | columns
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

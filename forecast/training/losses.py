@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 LEAST_SEASONAL_ERROR = 0.2
+LEAST_SIZE = 0.2
 # (output (B, h, Q), target (B, h)) -> error of each cell (B, h)
 CellLoss = Callable[[Tensor, Tensor], Tensor]
 
@@ -40,8 +41,25 @@ def pinball(probs: tuple[float, ...]) -> CellLoss:
 
 
 def cell_loss(name: str, probs: tuple[float, ...] = ()) -> CellLoss:
-    """The loss called ``name``, or the pinball loss when the net forecasts quantiles."""
-    return pinball(probs) if probs else {"mase": mae, "mae": mae, "mse": mse, "huber": huber}[name]
+    """The loss called ``name``, or the pinball loss when the net forecasts quantiles.
+
+    ``mase`` and ``smape`` are absolute errors here: what they are divided by, :func:`seasonal_error` and
+    :func:`mean_size`, needs more of a window than the cell. ``quantile`` without quantiles is that of the median.
+    """
+    if probs or name == "quantile":
+        return pinball(probs or (0.5,))
+    return {"mase": mae, "smape": mae, "mae": mae, "mse": mse, "huber": huber}[name]
+
+
+def mean_size(output: Tensor, target: Tensor, zero: Tensor, spread: Tensor | float = 1.0) -> Tensor:
+    """Mean distance of forecast and actual from ``zero`` (B, 1), for each cell (B, h): what sMAPE divides by.
+
+    sMAPE (Makridakis 1993, "Accuracy measures: theoretical and practical concerns") in the form of the M competitions,
+    from 0 to 2. Kept above ``LEAST_SIZE`` window spreads (``spread``, in the units of the rest): nearer to zero the
+    measure says nothing, and its gradient would be without bound.
+    """
+    size = 0.5 * ((output[..., 0] - zero).abs() + (target - zero).abs())
+    return torch.maximum(size, torch.as_tensor(LEAST_SIZE * spread, dtype=size.dtype))
 
 
 def seasonal_error(past: Tensor, observed: Tensor | None, season: int) -> Tensor:

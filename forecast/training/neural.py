@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +20,22 @@ from forecast.nets.facts import Architecture, Facts, Needs, needs_of
 from forecast.nets.heads import point_index
 from forecast.nets.scaling import scale_window
 from forecast.nets.summary import layer_table, parameter_count
-from forecast.panel.fill import fill_unknown, previous_known
+from forecast.panel.encoding import Encoding, fit_encoding
+from forecast.panel.fill import fill_unknown
 from forecast.panel.panel import Panel
+from forecast.panel.units import CommonUnits
 from forecast.training.calibration import calibration_starts, residuals
 from forecast.training.runtime import keep_freed_memory
 from forecast.training.settings import Training
-from forecast.training.source import build_source
+from forecast.training.source import Source, build_source
+from forecast.training.stream_source import StreamSource
 from forecast.windows.gather import Batch, gather
 from forecast.windows.sampler import last_windows
-from forecast.windows.store import Affine, build_store, fit_affine, fit_ratio, has_unknown
+from forecast.windows.static import tell_strangers
+from forecast.windows.store import anchored, build_store, fit_affine, fit_ratio, has_unknown
+
+if TYPE_CHECKING:
+    from forecast.training.run import Outcome
 
 Float = npt.NDArray[np.float64]
 
@@ -64,6 +71,17 @@ def supported_seasons(panel: Panel, task: Task) -> tuple[int, ...]:
     return usual + (longer if usual else ())
 
 
+class Prepared(NamedTuple):
+    """What a panel makes of an architecture: windows, facts, a new net, how static features reach it, its units where
+    they are common to all series."""
+
+    source: Source | StreamSource
+    facts: Facts
+    net: nn.Module
+    encoding: Encoding | None = None
+    units: CommonUnits | None = None
+
+
 @dataclass(frozen=True)
 class Neural:
     """An architecture with its training settings: satisfies :class:`forecast.model.Model`."""
@@ -72,20 +90,41 @@ class Neural:
     training: Training = field(default_factory=Training)
     name: str = "net"
 
-    def fit(self, panel: Panel, task: Task) -> FittedNeural:
-        """Train on ``panel``. Raises ``DataError`` when no series is long enough, ``TrainingError`` on divergence."""
-        from forecast.training.run import Job, train  # Lightning is imported by those who train
+    @property
+    def reads_static(self) -> bool:
+        """Whether the architecture makes use of static features."""
+        return needs_of(self.architecture).static and not self.training.stateful
 
+    @property
+    def needs_static(self) -> bool:
+        """Whether the architecture has nothing but static features to go by."""
+        return needs_of(self.architecture).cold
+
+    def prepare(self, panel: Panel, task: Task) -> Prepared:
+        """Everything up to training; the net is new from ``task.seed``.
+
+        Raises ``DataError`` when no series is long enough.
+        """
+        if self.training.stateful:
+            from forecast.training.stateful import prepare
+
+            return prepare(self, panel, task)
+        if self.needs_static:
+            from forecast.training.cold import prepare as prepare_cold
+
+            return prepare_cold(self, panel, task)
         seasons = supported_seasons(panel, task)
         needs = needs_of(self.architecture)
         input_size = self.architecture.input_size or derived_input_size(panel, task, seasons, needs)
-        source = build_source(panel, input_size, task.h, task.season_length, task.val_size, needs)
+        encoding = fit_encoding(panel.static) if needs.static and panel.static is not None else None
+        draw = (self.training.sampling, self.training.recency)
+        source = build_source(panel, input_size, task.h, task.season_length, task.val_size, needs, *draw, encoding)
         if not len(source.validation) and task.val_size is None:
             warnings.warn(
                 f"{self.name}: no series is long enough to hold out {task.h} rows; the last weights are kept and "
                 "intervals rest on windows that were trained on, so they may be too narrow.",
                 ForecastWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         facts = Facts(
             input_size=input_size,
@@ -95,28 +134,52 @@ class Neural:
             probs=trained_probs(self.architecture.quantiles),
             series=len(panel) if needs.series else 0,
             positive=needs.levels and bool(np.nanmin(panel.values, initial=np.inf) > 0.0),
+            static=0 if encoding is None else encoding.width,
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed)
             net = self.architecture.build(facts)
+        return Prepared(source, facts, net, encoding)
+
+    def fit(self, panel: Panel, task: Task) -> FittedNeural:
+        """Train on ``panel``. Raises ``DataError`` when no series is long enough, ``TrainingError`` on divergence."""
+        from forecast.training.run import Job, train  # Lightning is imported by those who train
+
+        prepared = self.prepare(panel, task)
+        source, facts, net, encoding, _ = prepared
         job = Job(self.architecture, facts, self.training, task.seed, self.name, task.progress)
         outcome = train(net, source, job)
+        if isinstance(source, StreamSource):
+            from forecast.training.stateful import finish
+
+            return finish(self, panel, prepared, outcome)
+        if self.needs_static:
+            from forecast.training.cold import finish as finish_cold
+
+            return finish_cold(self, prepared, outcome)
         return FittedNeural(
             self.architecture,
             facts,
             net,
             intervals=None if facts.probs else calibrate(residuals(net, source, calibration_starts(source))),
-            history={
-                "curves": [asdict(point) for point in outcome.curves],
-                "best_step": outcome.best_step,
-                "steps": outcome.steps,
-                "seconds": round(outcome.seconds, 3),
-                "training": self.training.recipe,
-                "windows": source.windows.total,
-                "validation_windows": len(source.validation),
-            },
-            ids=panel.ids if needs.series else None,
+            history=history_of(outcome, self.training, source.windows.total, len(source.validation)),
+            ids=panel.ids if facts.series else None,
+            encoding=encoding,
         )
+
+
+def history_of(outcome: Outcome, training: Training, windows: int, validation_windows: int) -> dict[str, Any]:
+    """What training left behind, for ``summary()``, the report and the saved model."""
+    return {
+        "curves": [asdict(point) for point in outcome.curves],
+        "best_step": outcome.best_step,
+        "steps": outcome.steps,
+        "seconds": round(outcome.seconds, 3),
+        "training": training.recipe,
+        "learning_rate": outcome.learning_rate,
+        "windows": windows,
+        "validation_windows": validation_windows,
+    }
 
 
 @dataclass(frozen=True)
@@ -124,6 +187,7 @@ class FittedNeural:
     """A trained net: satisfies :class:`forecast.model.Fitted`. Holds weights and sizes, no history.
 
     ``ids`` are the series trained on, in the order of the net's own parameters for each; ``None`` where it has none.
+    ``encoding`` is how static features reach the net; ``None`` where it reads none.
     """
 
     architecture: Architecture
@@ -132,6 +196,7 @@ class FittedNeural:
     intervals: Conformal | None
     history: dict[str, Any]
     ids: pd.Index | None = None
+    encoding: Encoding | None = None
 
     def predict(self, panel: Panel, h: int, probs: tuple[float, ...] = ()) -> Prediction:
         """Forecast ``h`` steps (at most the trained horizon) after the last row of each series.
@@ -142,6 +207,10 @@ class FittedNeural:
         if h > self.facts.h:
             raise ConfigError(f"h={h} is beyond the trained horizon of {self.facts.h}. Fit again with a larger h.")
         keep_freed_memory()
+        tell_strangers(panel, self.encoding)
+        return self._forecast(panel, h, probs)
+
+    def _forecast(self, panel: Panel, h: int, probs: tuple[float, ...]) -> Prediction:
         output, spread = self._outputs(panel)
         output = output[:, :h]
         point = output[..., point_index(self.facts.probs)]
@@ -161,12 +230,14 @@ class FittedNeural:
         affine = anchored((fit_ratio if levels else fit_affine)(tail), tail, panel)
         trained_as = None if self.ids is None else self.ids.get_indexer(panel.ids).astype(np.int64)
         masked = self.facts.channels == 2
-        store = build_store(tail, affine, size - tail.lengths, indicator=masked, trained_as=trained_as)
+        store = build_store(
+            tail, affine, size - tail.lengths, indicator=masked, trained_as=trained_as, encoding=self.encoding
+        )
         outputs = np.empty((len(panel), self.facts.h, self.facts.outputs))
         spread = np.empty(len(panel))
         starts = last_windows(store, size)
         with torch.inference_mode():
-            for rows in _chunks(len(panel)):
+            for rows in chunks(len(panel)):
                 output, scale = self._scaled_outputs(gather(store, starts[rows], size), levels)
                 outputs[rows] = output
                 spread[rows] = scale
@@ -197,6 +268,7 @@ class FittedNeural:
         """Sizes, layers, learning curves."""
         example = torch.zeros(2, self.facts.input_size)
         observed = torch.ones_like(example) if self.facts.channels == 2 else None
+        static = torch.zeros(2, self.facts.static) if self.facts.static else None
         return {
             "kind": type(self.architecture).__name__,
             "hyper_parameters": asdict(self.architecture),  # type: ignore[call-overload]
@@ -204,28 +276,12 @@ class FittedNeural:
             "h": self.facts.h,
             "seasons": list(self.facts.seasons),
             "parameters": parameter_count(self.net),
-            "layers": layer_table(self.net, Batch(example, observed)),
+            "layers": layer_table(self.net, Batch(example, observed, static=static)),
             **self.history,
         }
 
 
-def anchored(affine: Affine, tail: Panel, panel: Panel) -> Affine:
-    """``affine`` centred on the last known value of the series of which ``tail`` knows nothing any more.
-
-    Such a window is constant to the net, and a constant past is forecast as its level.
-    """
-    known = np.isfinite(tail.values).astype(np.int64)
-    silent = np.flatnonzero(np.add.reduceat(np.append(known, 0), tail.offsets[:-1]) == 0)
-    if not silent.size:
-        return affine
-    center = affine.center.copy()
-    whole = panel.take(silent)
-    starts = np.repeat(whole.offsets[:-1], whole.lengths)
-    latest = previous_known(np.isfinite(whole.values), starts)[whole.offsets[1:] - 1]
-    center[silent] = np.where(latest >= 0, whole.values[latest], 0.0)
-    return replace(affine, center=center)
-
-
-def _chunks(count: int) -> Iterator[slice]:
+def chunks(count: int) -> Iterator[slice]:
+    """Series to forecast at a time."""
     for start in range(0, count, PREDICT_BATCH):
         yield slice(start, min(start + PREDICT_BATCH, count))

@@ -18,12 +18,15 @@ from torch import nn
 from forecast.errors import TrainingError
 from forecast.nets.facts import Facts
 from forecast.progress import progress as progress_bar
+from forecast.training.finder import RateCurve, sweep
 from forecast.training.keeper import CurvePoint, Keeper, ResumeOptimizer, as_best
 from forecast.training.module import ForecastModule, ValidationChunks
-from forecast.training.runtime import keep_freed_memory, threads
+from forecast.training.plateau import Plateau
+from forecast.training.runtime import device_type, in_bf16, keep_freed_memory, threads
 from forecast.training.schedule import Budget, Chunks
 from forecast.training.settings import Training
 from forecast.training.source import Source
+from forecast.training.stream_source import StreamSource
 
 
 @dataclass(frozen=True)
@@ -40,23 +43,24 @@ class Job:
     label: str = "net"
     shown: bool = False
 
-    def fingerprint(self, source: Source) -> str:
+    def fingerprint(self, source: Source | StreamSource) -> str:
         """Identifies the job and its data, so that only the same job is ever resumed."""
         parts = (self.architecture, self.facts, sorted(self.training.recipe.items()), self.seed)
         digest = hashlib.sha256(repr(parts).encode())
-        digest.update(source.store.values.numpy().tobytes())
-        digest.update(source.store.offsets.tobytes())
+        for part in source.content():
+            digest.update(part)
         return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training gave: the curves, and which point the weights are from."""
+    """What training gave: the curves, which point the weights are from, and the peak learning rate."""
 
     curves: tuple[CurvePoint, ...]
     best_step: int
     steps: int
     seconds: float
+    learning_rate: float | None = None
 
 
 class Bar(pl.Callback):
@@ -110,7 +114,7 @@ def quiet_lightning() -> Iterator[None]:
         rank.setLevel(rank_level)
 
 
-def train(net: nn.Module, source: Source, job: Job) -> Outcome:
+def train(net: nn.Module, source: Source | StreamSource, job: Job) -> Outcome:
     """Train ``net`` in place and leave the best weights in it.
 
     The global random state is left as it was. Raises ``TrainingError`` when a gradient is not finite.
@@ -122,7 +126,8 @@ def train(net: nn.Module, source: Source, job: Job) -> Outcome:
     if training.checkpoint_dir is not None:
         fingerprint = job.fingerprint(source)
         folder = Path(training.checkpoint_dir) / f"{job.label}-{fingerprint[:12]}"
-    keeper = Keeper(training.patience, folder, fingerprint)
+    plateau = Plateau(training.plateau_factor, training.plateau_patience) if training.schedule == "plateau" else None
+    keeper = Keeper(training.patience, folder, fingerprint, plateau)
     devices = range(torch.cuda.device_count())
     with torch.random.fork_rng(devices=devices), quiet_lightning(), threads(training.threads):
         module = ForecastModule(net, source, job.facts, training, budget, job.seed)
@@ -138,7 +143,19 @@ def train(net: nn.Module, source: Source, job: Job) -> Outcome:
     best = keeper.best_point
     if best is None:
         raise TrainingError(f"{job.label}: the training budget left no time for a single step. Raise max_time.")
-    return Outcome(tuple(keeper.curves), best.step, module.done, budget.elapsed())
+    return Outcome(tuple(keeper.curves), best.step, module.done, budget.elapsed(), module.learning_rate)
+
+
+def rate_curve(net: nn.Module, source: Source | StreamSource, job: Job) -> RateCurve:
+    """Sweep the learning rate on what :func:`train` would train; ``net`` and the random state are left as they were."""
+    devices = range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices=devices), quiet_lightning(), threads(job.training.threads):
+        module = ForecastModule(net, source, job.facts, job.training, job.training.budget(), job.seed)
+        curve = sweep(
+            module, pl.Trainer(accelerator=job.training.accelerator, devices=1, logger=False).strategy.root_device
+        )
+    net.cpu()
+    return curve
 
 
 def _fit(module: ForecastModule, job: Job, callbacks: list[pl.Callback], budget: Budget) -> None:
@@ -149,7 +166,7 @@ def _fit(module: ForecastModule, job: Job, callbacks: list[pl.Callback], budget:
         max_epochs=-1,
         accelerator=training.accelerator,
         devices=1,
-        precision="bf16-mixed" if training.precision == "bf16" else "32-true",
+        precision="bf16-mixed" if in_bf16(training.precision, device_type(training.accelerator)) else "32-true",
         logger=logger,
         callbacks=callbacks,
         enable_checkpointing=False,
@@ -159,4 +176,6 @@ def _fit(module: ForecastModule, job: Job, callbacks: list[pl.Callback], budget:
         use_distributed_sampler=False,
         log_every_n_steps=1,
     )
-    trainer.fit(module, Chunks(budget, training.schedule, module.done), held_out if len(held_out) else None)
+    if module.learning_rate is None:
+        module.learning_rate = sweep(module, trainer.strategy.root_device).suggestion
+    trainer.fit(module, Chunks(budget, training.course, module.done), held_out if len(held_out) else None)

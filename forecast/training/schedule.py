@@ -30,38 +30,75 @@ class Budget:
         return min(1.0, max(by_steps, by_time))
 
 
+SCHEDULES = ("cycles", "cosine", "one_cycle", "plateau")
+# One cycle: the rate rises for the first share, falls for as long, and is annihilated in what is left.
+RISE = 0.45
+LOWEST = 0.05
+ANNIHILATED = 1e-3
+# What the rate does not fall below while weights are averaged over the end of training.
+WHILE_AVERAGING = 0.2
+
+
 @dataclass(frozen=True)
 class Schedule:
-    """Cosine cycles, each twice as long as the one before (Loshchilov and Hutter 2016, "SGDR: Stochastic Gradient
-    Descent with Warm Restarts", arXiv 1608.03983).
+    """What the learning rate is over the budget, in stretches that each end where a model may be kept.
 
-    Every cycle ends at a learning rate of zero, so a panel that overfits after a few hundred steps has a well-annealed
-    model by then, and one that keeps learning still spends half of the budget on its last cycle.
+    ``cycles``: cosine cycles, each twice as long as the one before (Loshchilov and Hutter 2016, "SGDR: Stochastic
+    Gradient Descent with Warm Restarts", arXiv 1608.03983). Every cycle ends at a learning rate of zero, so a panel
+    that overfits after a few hundred steps has a well-annealed model by then, and one that keeps learning still
+    spends half of the budget on its last cycle. ``cosine``: one such cycle.
+
+    ``one_cycle``: up from a twentieth of the peak, back down, and at the end down to a thousandth of where it began
+    (Smith and Topin 2017, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates",
+    arXiv 1708.07120); it bears a higher peak than the others.
+
+    ``plateau``: constant, until validation cuts it (:class:`~forecast.training.plateau.Plateau`), so that every
+    validation is the end of something; its stretches have one length.
 
     Attributes:
-        cycles: how many; 1 is a plain cosine.
-        validations: how many times validation runs in a cycle, evenly spread, the last at its end.
-        warmup: share of a cycle over which the learning rate rises.
+        cycles: how many stretches; ``cosine`` and ``one_cycle`` are one whatever this says.
+        validations: how many times validation runs in a stretch, evenly spread, the last at its end.
+        warmup: share of a stretch over which the learning rate rises, of the first alone for ``plateau``.
+        shape: one of ``SCHEDULES``.
+        averaged: share of training at its end whose weights are averaged: there the rate stays at a fifth of its peak
+            at least, because weights that no longer move have nothing to average (Izmailov et al. 2018).
     """
 
     cycles: int
     validations: int
     warmup: float
+    shape: str = "cycles"
+    averaged: float = 0.0
 
     @property
     def ends(self) -> tuple[float, ...]:
-        """The progress at which each cycle ends."""
+        """The progress at which each stretch ends."""
+        if self.shape in ("cosine", "one_cycle"):
+            return (1.0,)
+        if self.shape == "plateau":
+            return tuple((number + 1) / self.cycles for number in range(self.cycles))
         whole = 2**self.cycles - 1
         return tuple((2 ** (number + 1) - 1) / whole for number in range(self.cycles))
 
     def learning_rate_share(self, progress: float) -> float:
-        """Share of the peak learning rate: linear warm-up, then half a cosine down to zero, in every cycle."""
-        number = next((n for n, end in enumerate(self.ends) if progress < end), self.cycles - 1)
+        """Share of the peak learning rate, before any cut of a plateau."""
+        share = one_cycle(progress) if self.shape == "one_cycle" else self._warm(progress)
+        return max(share, WHILE_AVERAGING) if progress > 1.0 - self.averaged else share
+
+    def _warm(self, progress: float) -> float:
+        """Linear warm-up, then half a cosine down to zero in every stretch; for a plateau once, and no cosine."""
+        number = next((n for n, end in enumerate(self.ends) if progress < end), len(self.ends) - 1)
         start = self.ends[number - 1] if number else 0.0
         place = (progress - start) / (self.ends[number] - start)
+        if self.shape == "plateau" and (number or place >= self.warmup):
+            return 1.0
         if place < self.warmup:
             return (place + 1e-3) / (self.warmup + 1e-3)
         return 0.5 * (1.0 + math.cos(math.pi * (place - self.warmup) / (1.0 - self.warmup)))
+
+    def ends_stretch(self, passed: int) -> bool:
+        """Whether weights may be kept after validation number ``passed``, counted from 1."""
+        return self.shape == "plateau" or passed % self.validations == 0
 
     @property
     def due(self) -> tuple[float, ...]:
@@ -73,6 +110,13 @@ class Schedule:
     def passed(self, progress: float) -> int:
         """How many validations are due by then."""
         return sum(due <= progress + 1e-9 for due in self.due)
+
+
+def one_cycle(progress: float) -> float:
+    """Share of the peak: linearly up to it and back, then down to nearly nothing."""
+    if progress < 2.0 * RISE:
+        return 1.0 - (1.0 - LOWEST) * abs(progress / RISE - 1.0)
+    return LOWEST * (1.0 - (1.0 - ANNIHILATED) * (progress - 2.0 * RISE) / (1.0 - 2.0 * RISE))
 
 
 class Chunks:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from forecast.errors import ConfigError, DataError, Fault, some
 from forecast.nets.facts import Needs
+from forecast.nets.scaling import Scaled, scale_window, unscaled
+from forecast.panel.encoding import Encoding
 from forecast.panel.panel import Panel
 from forecast.windows.gather import Batch, gather
 from forecast.windows.sampler import Windows, training_windows
@@ -19,6 +22,9 @@ from forecast.windows.store import Affine, Store, build_store, fit_affine, fit_r
 Int = npt.NDArray[np.int64]
 
 FEW_SERIES = 20
+# A whole series teaches at each of its rows; in a batch it takes the place of so many windows.
+WINDOWS_A_SERIES = 8
+HIDDEN_LABELS = 0.1  # share of the labels of a training batch
 PLAIN = Needs()
 
 
@@ -51,6 +57,14 @@ def padding_rows(training_rows: Int, input_size: int, h: int, least: int) -> Int
     return np.where(training_rows < 2 * (input_size + h), input_size - least, 0).astype(np.int64)
 
 
+def one_window(training_rows: Int, input_size: int, h: int, least: int) -> Int:
+    """Unknown rows put before each series that is shorter than a window: it then has one, with all of its rows.
+
+    That is for nets that learn from every row of a window, so that earlier cutoffs would teach nothing new.
+    """
+    return np.clip(input_size + h - training_rows, 0, input_size - least).astype(np.int64)
+
+
 @dataclass(frozen=True)
 class Source:
     """Training and validation windows of one panel.
@@ -62,6 +76,9 @@ class Source:
         validation: start rows of the validation windows, shape (V,); V may be 0.
         validation_series: the series of each validation window, shape (V,).
         levels: whether windows keep level and sign.
+        zeros: where zero of each series' original values lies in the store's units, shape (S,), for losses that ask.
+        whole: whether windows are whole series as far as possible; batches then take the series in turn.
+        common: whether the store is in units common to all series, which windows keep.
     """
 
     store: Store
@@ -72,36 +89,91 @@ class Source:
     input_size: int
     h: int
     levels: bool = False
+    zeros: Tensor | None = None
+    whole: bool = False
+    common: bool = False
+
+    def scaled(self, batch: Batch) -> Scaled:
+        """``batch`` in the units that the net works in."""
+        return unscaled(batch) if self.common else scale_window(batch, self.levels)
 
     def batch(self, batch_size: int, seed: int, step: int, progress: float) -> Batch:
         """The training batch of ``step``: a pure function of its arguments."""
-        starts = self.windows.random(batch_size, seed, step).to(self.store.values.device)
-        return gather(self.store, starts, self.input_size, self.h, progress)
+        if self.whole:
+            starts = self.windows.in_turn(-(-batch_size // WINDOWS_A_SERIES), seed, step)
+        else:
+            starts = self.windows.random(batch_size, seed, step)
+        return self._forgetting(self.at(starts, progress), seed, step)
 
-    def at(self, starts: Tensor) -> Batch:
+    def at(self, starts: Tensor, progress: float = 1.0) -> Batch:
         """The windows that begin at rows ``starts`` (B,), as they are at prediction, with their future beside."""
-        return gather(self.store, starts.to(self.store.values.device), self.input_size, self.h)
+        device = self.store.values.device
+        batch = gather(self.store, starts.to(device), self.input_size, self.h, progress)
+        if self.zeros is None:
+            return batch
+        series = torch.searchsorted(torch.from_numpy(self.store.offsets), starts, right=True) - 1
+        return batch._replace(zero=self.zeros[series].unsqueeze(1).to(device))
+
+    def _forgetting(self, batch: Batch, seed: int, step: int) -> Batch:
+        """Some labels passed off as unknown, so that the net learns what to do about labels that it has never met."""
+        table = self.store.static
+        if batch.static is None or table is None or not len(table.unknown):
+            return batch
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % (2**63))
+        hidden = torch.rand(len(batch.static), len(table.unknown), generator=generator) < HIDDEN_LABELS
+        return batch._replace(static=table.hide(batch.static, hidden.to(batch.static.device)))
+
+    def to(self, device: torch.device) -> Source:
+        """The same with its rows on ``device``."""
+        return replace(self, store=self.store.to(device))
+
+    def content(self) -> Iterator[bytes]:
+        """What tells its data from others."""
+        yield self.store.values.numpy().tobytes()
+        yield self.store.offsets.tobytes()
+        table = self.store.static
+        if table is not None:
+            yield table.numbers.numpy().tobytes()
+            yield table.places.numpy().tobytes()
+
+    def with_zeros(self) -> Source:
+        """The same, whose batches tell where zero is: scaling hides it, and relative errors need it."""
+        zeros = -self.affine.center / self.affine.spread
+        return replace(self, zeros=torch.from_numpy(zeros.astype(np.float32)))
 
 
 def build_source(
-    panel: Panel, input_size: int, h: int, season_length: int, val_size: int | None, needs: Needs = PLAIN
+    panel: Panel,
+    input_size: int,
+    h: int,
+    season_length: int,
+    val_size: int | None,
+    needs: Needs = PLAIN,
+    sampling: str = "windows",
+    recency: float | None = None,
+    encoding: Encoding | None = None,
 ) -> Source:
     """Cut ``panel`` into training and validation windows, as the architecture ``needs`` them.
+
+    ``sampling`` and ``recency`` say how training windows are drawn, as for
+    :func:`~forecast.windows.sampler.training_windows`. With an ``encoding`` batches carry static features.
 
     Raises ``DataError`` when no series is long enough for a single training window.
     """
     least = least_past(input_size, season_length)
     held_out = held_out_rows(panel, least, h, val_size)
-    padding = padding_rows(panel.lengths - held_out, input_size, h, least)
+    rows_before = one_window if needs.whole else padding_rows
+    padding = rows_before(panel.lengths - held_out, input_size, h, least)
     affine = (fit_ratio if needs.levels else fit_affine)(panel.head(panel.lengths - held_out))
     indicator = bool(padding.any()) or has_unknown(panel)
     trained_as = np.arange(len(panel), dtype=np.int64) if needs.series else None
-    store = build_store(panel, affine, padding, indicator=indicator, trained_as=trained_as)
-    windows = training_windows(store, input_size + h, held_out)
+    store = build_store(panel, affine, padding, indicator=indicator, trained_as=trained_as, encoding=encoding)
+    windows = training_windows(store, input_size + h, held_out, sampling, recency)
     if windows.total == 0:
-        raise DataError(_too_short(panel, least, h))
+        raise DataError(too_short(panel, least, h))
     starts, series = _validation_starts(store, held_out, input_size, h)
-    return Source(store, affine, windows, torch.from_numpy(starts), series, input_size, h, needs.levels)
+    kept = torch.from_numpy(starts)
+    return Source(store, affine, windows, kept, series, input_size, h, levels=needs.levels, whole=needs.whole > 0)
 
 
 def _validation_starts(store: Store, held_out: Int, input_size: int, h: int) -> tuple[Int, Int]:
@@ -116,7 +188,8 @@ def _validation_starts(store: Store, held_out: Int, input_size: int, h: int) -> 
     return starts[inside], series[inside]
 
 
-def _too_short(panel: Panel, least: int, h: int) -> Fault:
+def too_short(panel: Panel, least: int, h: int) -> Fault:
+    """What is wrong with a panel that gives nothing to train on."""
     longest = int(panel.lengths.argmax())
     return Fault(
         column=panel.schema.target_col,

@@ -14,7 +14,8 @@ class Batch(NamedTuple):
     """Windows of many series, in whatever units the step before left them.
 
     At prediction ``future`` is ``None``; ``progress`` runs from 0 to 1 over training and is 1 at prediction.
-    ``series`` and ``ordinal`` are there for nets that ask for them (:class:`~forecast.nets.facts.Needs`).
+    ``series``, ``ordinal`` and ``static`` are there for nets that ask for them (:class:`~forecast.nets.facts.Needs`),
+    ``zero`` for losses that ask for it.
     """
 
     past: Tensor  # (B, input_size), 0 where unknown
@@ -24,6 +25,8 @@ class Batch(NamedTuple):
     progress: float = 1.0
     series: Tensor | None = None  # (B,) place among the series trained on, -1 for a new one
     ordinal: Tensor | None = None  # (B,) grid ordinal of the first row of the past
+    static: Tensor | None = None  # (B, F) encoded static features of the series
+    zero: Tensor | None = None  # (B, 1) where zero of the original values lies
 
 
 def window_view(values: Tensor, width: int) -> Tensor:
@@ -35,7 +38,7 @@ def window_view(values: Tensor, width: int) -> Tensor:
 def gather(store: Store, starts: Tensor, input_size: int, h: int = 0, progress: float = 1.0) -> Batch:
     """The windows that begin at rows ``starts`` (B,): ``input_size`` rows of past, then ``h`` of future."""
     width = input_size + h
-    who = store.identity.of(starts) if store.identity is not None else (None, None)
+    who = store.identity.of(starts) if store.identity is not None else (None, None, None)
     rows = torch.index_select(window_view(store.values, width), 0, starts)
     if not store.masked:
         future = rows[:, input_size:] if h else None

@@ -9,7 +9,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from forecast.panel.encoding import Encoding
+from forecast.panel.fill import previous_known
 from forecast.panel.panel import Panel, ranges
+from forecast.windows.static import StaticTable, static_table
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -68,28 +71,49 @@ def fit_affine(panel: Panel) -> Affine:
     return Affine(center, np.where(flat, np.maximum(np.abs(center), 1.0), spread))
 
 
+def anchored(affine: Affine, tail: Panel, panel: Panel) -> Affine:
+    """``affine`` centred on the last known value of the series of which ``tail`` knows nothing any more.
+
+    Such a window is constant to the net, and a constant past is forecast as its level.
+    """
+    known = np.isfinite(tail.values).astype(np.int64)
+    silent = np.flatnonzero(np.add.reduceat(np.append(known, 0), tail.offsets[:-1]) == 0)
+    if not silent.size:
+        return affine
+    center = affine.center.copy()
+    whole = panel.take(silent)
+    starts = np.repeat(whole.offsets[:-1], whole.lengths)
+    latest = previous_known(np.isfinite(whole.values), starts)[whole.offsets[1:] - 1]
+    center[silent] = np.where(latest >= 0, whole.values[latest], 0.0)
+    return replace(affine, center=center)
+
+
 @dataclass(frozen=True)
 class Identity:
-    """Which series a row belongs to, and when it is.
+    """Which series a row belongs to, when it is, and what never changes about its series.
 
     Attributes:
         offsets: (S + 1,) first row of each series in the store.
         series: (S,) place of each series among those trained on, -1 for a new one.
         first: (S,) grid ordinal of each series' first row in the store.
+        static: static features of each series, for nets that read them.
     """
 
     offsets: Tensor
     series: Tensor
     first: Tensor
+    static: StaticTable | None = None
 
-    def of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Series and ordinal of ``rows`` (B,)."""
+    def of(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Series, ordinal and static features of ``rows`` (B,)."""
         number = torch.searchsorted(self.offsets, rows, right=True) - 1
-        return self.series[number], self.first[number] + rows - self.offsets[number]
+        static = None if self.static is None else self.static.of(number)
+        return self.series[number], self.first[number] + rows - self.offsets[number], static
 
     def to(self, device: torch.device) -> Identity:
         """The same on ``device``."""
-        return Identity(self.offsets.to(device), self.series.to(device), self.first.to(device))
+        static = None if self.static is None else self.static.to(device)
+        return Identity(self.offsets.to(device), self.series.to(device), self.first.to(device), static)
 
 
 @dataclass(frozen=True)
@@ -102,7 +126,7 @@ class Store:
         offsets: (S + 1,) first row of each series, padding included.
         padding: (S,) rows put before each short series.
         masked: whether any row is unknown or padding.
-        identity: series and time of the rows, for nets that ask for them.
+        identity: series, time and static features of the rows, for nets that ask for them.
     """
 
     values: Tensor
@@ -116,6 +140,11 @@ class Store:
         """Rows of each series, padding included."""
         return np.diff(self.offsets)
 
+    @property
+    def static(self) -> StaticTable | None:
+        """The static features of its series, where nets read them."""
+        return None if self.identity is None else self.identity.static
+
     def to(self, device: torch.device) -> Store:
         """The same store with its rows on ``device``."""
         identity = None if self.identity is None else self.identity.to(device)
@@ -123,12 +152,19 @@ class Store:
 
 
 def build_store(
-    panel: Panel, affine: Affine, padding: Int, *, indicator: bool, trained_as: Int | None = None
+    panel: Panel,
+    affine: Affine,
+    padding: Int,
+    *,
+    indicator: bool,
+    trained_as: Int | None = None,
+    encoding: Encoding | None = None,
 ) -> Store:
     """Lay out ``panel`` with ``padding[s]`` unknown rows before series ``s``.
 
     ``indicator`` adds the channel that tells known rows from unknown ones; without it unknown rows read as 0.
     ``trained_as`` (S,) gives the store an identity: the place of each series among those trained on, -1 for a new one.
+    So does an ``encoding`` of the panel's static features.
     """
     z = affine.forward(panel.values, panel.series)
     known = np.isfinite(z)
@@ -140,9 +176,11 @@ def build_store(
     if indicator:
         values[rows, 1] = known
     identity = None
-    if trained_as is not None:
+    if trained_as is not None or encoding is not None:
+        places = np.full(len(panel), -1, dtype=np.int64) if trained_as is None else trained_as
         first = torch.from_numpy(panel.first - padding)
-        identity = Identity(torch.from_numpy(offsets), torch.from_numpy(trained_as), first)
+        static = None if encoding is None else static_table(panel, encoding)
+        identity = Identity(torch.from_numpy(offsets), torch.from_numpy(places), first, static)
     return Store(torch.from_numpy(values), offsets, padding, indicator, identity)
 
 

@@ -15,7 +15,8 @@ from forecast.resources import conf_dir
 
 FILES = sorted((conf_dir() / "baseline").glob("*.yaml"))
 STEMS = [
-    "drift", "ets", "historic_mean", "holt_winters", "naive", "naive2", "sarimax", "seasonal_naive", "stl_ets", "theta",
+    "batched_ets", "drift", "dynamic_theta", "ets", "historic_mean", "holt_winters", "naive", "naive2", "sarimax",
+    "seasonal_naive", "stl_ets", "theta",
 ]  # fmt: skip
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecast.baselines.batched_ets import BatchedETS
+from forecast.baselines.dynamic_theta import DynamicTheta
 from forecast.baselines.local import Ask
 from forecast.baselines.naive import SeasonalNaive
 from forecast.baselines.series import Estimate, SeriesModel, quiet
@@ -19,7 +21,7 @@ from forecast.errors import ConfigError
 from forecast.model import Fitted, Model, Task
 
 NAN = float("nan")
-ALL = [ETS(), HoltWinters(), Theta(), SARIMAX(order=(0, 1, 1)), STLETS()]
+ALL = [ETS(), HoltWinters(), Theta(), SARIMAX(order=(0, 1, 1)), STLETS(), BatchedETS(), DynamicTheta()]
 PROBS = (0.1, 0.5, 0.9)
 
 

@@ -1,6 +1,6 @@
 """``make bench``: tables of speed and accuracy. Nothing here asserts a time.
 
-``python -m tests.benchmarks [gather] [training] [predict] [startup] [accuracy] [peers]`` runs the parts named, or all.
+``python -m tests.benchmarks [gather] [training] [predict] [stateful] [startup] [accuracy] [peers]`` runs the parts named, or all.
 Alternatives take turns within one run, and ratios are medians over the turns, because machines are noisy.
 """
 
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import accuracy, gather, peer_race, predict, startup, training
+from tests.benchmarks import accuracy, gather, peer_race, predict, startup, stateful, training
 
 PARTS = {
     "gather": gather.main,
     "training": training.main,
     "predict": predict.main,
+    "stateful": stateful.main,
     "startup": startup.main,
     "accuracy": accuracy.main,
     "peers": peer_race.main,

@@ -22,6 +22,7 @@ from forecast.nets.facts import Facts
 from forecast.nets.scaling import scale_window
 from forecast.training import keeper as keeper_module
 from forecast.training.calibration import residuals
+from forecast.training.gradients import GradientNorms
 from forecast.training.losses import cell_loss, pinball, seasonal_error, weighted_mean
 from forecast.training.module import ForecastModule
 from forecast.training.neural import Neural
@@ -146,7 +147,15 @@ def test_the_weights_of_the_best_end_of_a_cycle_are_kept(frame):
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_the_weights_kept_are_those_that_validation_judged(frame, average):
     panel, task = to_panel(frame), Task(3, 12, progress=False)
-    training = Training(max_steps=60, learning_rate=0.05, batch_size=16, cycles=4, validations=2, average=average)
+    training = Training(
+        max_steps=60,
+        learning_rate=0.05,
+        batch_size=16,
+        cycles=4,
+        validations=2,
+        averaging="ema" if average else "none",
+        averaging_decay=average or 0.5,
+    )
     fitted = Neural(TINY, replace(training, patience=None)).fit(panel, task)
     source = build_source(panel, 12, 3, 12, None)
     with torch.inference_mode():
@@ -161,7 +170,12 @@ def test_the_weights_kept_are_those_that_validation_judged(frame, average):
 def test_averaged_weights_differ_from_the_last_ones(frame, quick):
     longer = replace(quick, max_steps=20)
     plain = Forecaster(TINY, h=3, training=longer, progress=False).fit(frame)
-    assert not same(plain, Forecaster(TINY, h=3, training=replace(longer, average=0.9), progress=False).fit(frame))
+    assert not same(
+        plain,
+        Forecaster(TINY, h=3, training=replace(longer, averaging="ema", averaging_decay=0.9), progress=False).fit(
+            frame
+        ),
+    )
 
 
 def distance(forecaster: Forecaster, other: Forecaster) -> float:
@@ -231,7 +245,7 @@ def test_an_unreadable_checkpoint_is_told_and_training_starts_anew(frame, tmp_pa
 
 
 def test_lost_numbers_are_never_published(frame, quick, monkeypatch):
-    monkeypatch.setattr(ForecastModule, "train_averages", lambda self: (float("nan"), 1.0))
+    monkeypatch.setattr(ForecastModule, "train_averages", lambda self: (float("nan"), GradientNorms(1.0)))
     with pytest.raises(TrainingError, match="training loss is nan"):
         Forecaster(TINY, h=3, training=quick, progress=False).fit(frame)
 

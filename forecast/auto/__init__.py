@@ -1,0 +1,1 @@
+"""`auto`: candidates raced on validation windows, the best few ensembled within a time budget."""

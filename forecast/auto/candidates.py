@@ -1,0 +1,90 @@
+"""Who takes part in the race: nets and baselines that suit the panel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from forecast.model import Model, Task
+from forecast.models import as_model, create, entries
+from forecast.panel.panel import Panel
+from forecast.training.settings import Training
+
+FEW_SERIES = 50
+LONG = 300
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One entrant: a name, what it is, and how its training differs from the settings given.
+
+    Attributes:
+        name: unique in the race.
+        spec: an architecture, or a baseline.
+        changes: training settings of its own.
+        costly: fitted series by series by statsmodels: worth a look on a few series before it runs on all.
+    """
+
+    name: str
+    spec: Any
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    costly: bool = False
+
+    @property
+    def is_net(self) -> bool:
+        """Whether it is trained on windows."""
+        return hasattr(self.spec, "build")
+
+    def model(self, training: Training) -> Model:
+        """The candidate as a model."""
+        settings = replace(training, **self.changes) if self.is_net else training
+        return as_model(self.spec, self.name, settings)
+
+
+def named(names: tuple[str, ...]) -> list[Candidate]:
+    """Candidates by the names of their yaml files. Raises ``ConfigError`` for an unknown name."""
+    return [Candidate(name, create(name), costly=_costly(name)) for name in dict.fromkeys(names)]
+
+
+def _costly(name: str) -> bool:
+    return entries()[name].target.startswith("forecast.baselines.statistical.")
+
+
+def baselines(panel: Panel, task: Task) -> list[Candidate]:
+    """Baselines that suit the panel, quick ones first; the seasonal naive model leads, everything is measured by it."""
+    season = task.season_length > 1
+    names = ["seasonal_naive", "naive", "drift"] if season else ["naive", "drift"]
+    names += ["naive2"] if season else []
+    names += ["batched_ets", "dynamic_theta", "theta"]
+    if season and np.median(panel.lengths) >= 4 * task.season_length:
+        names.append("stl_ets")
+    if len(panel) <= FEW_SERIES:
+        names.append("ets")
+    longer = [m for m in panel.timeline.seasons if m > task.season_length and 3 * m <= np.median(panel.lengths)]
+    return [*named(tuple(names)), *_on_longer_seasons(longer)]
+
+
+def _on_longer_seasons(seasons: list[int]) -> list[Candidate]:
+    """The quick ones once more with the week within the day, say, as their season."""
+    chosen = ("seasonal_naive", "batched_ets", "dynamic_theta")
+    return [Candidate(f"{name}_{m}", create(name, season_length=m)) for m in seasons[-1:] for name in chosen]
+
+
+def nets(panel: Panel, task: Task) -> list[Candidate]:
+    """Nets that suit the panel, the likeliest first."""
+    stream = {"stateful": True}
+    if np.median(panel.lengths) < LONG:
+        return [
+            Candidate("lstm_stateful", create("lstm"), stream),
+            Candidate("gru_stateful", create("gru"), stream),
+            *named(("segrnn", "mlp")),
+        ]
+    return [
+        Candidate("lstm_stateful", create("lstm"), stream),
+        Candidate("segrnn_wide", create("segrnn", cell="lstm", hidden_size=256), {"precision": "auto"}),
+        Candidate("lstm_stateful_wide", create("lstm", hidden_size=128), stream),
+        Candidate("segrnn_lstm", create("segrnn", cell="lstm"), {"precision": "auto"}),
+    ]

@@ -1,0 +1,153 @@
+"""From covariates to numbers that a net can read, learned from the rows trained on and from no others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from forecast.panel.covariates import Covariates, Labels, Numbers
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+
+FARTHEST = 10.0  # standard deviations: what lies beyond says no more than "far out", and must not overflow
+MOST_LABELS = 1000
+
+
+@dataclass(frozen=True)
+class NumberCode:
+    """A numeric column as standard deviations from the mean of the rows trained on, within ±10; 0 where missing.
+
+    ``indicator`` adds a second cell, 1 where the value is missing: there is one when some row trained on had none.
+    """
+
+    name: str
+    center: float
+    spread: float
+    indicator: bool
+
+    @property
+    def width(self) -> int:
+        """Cells of the encoded row."""
+        return 2 if self.indicator else 1
+
+
+@dataclass(frozen=True)
+class LabelCode:
+    """A categorical column as one cell for each label and a last one for labels not among them, and missing ones."""
+
+    name: str
+    labels: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """Cells of the encoded row."""
+        return len(self.labels) + 1
+
+
+class Encoded(NamedTuple):
+    """Encoded rows, kept small: the cells of the numbers, then which cells of the rest are 1."""
+
+    numbers: npt.NDArray[np.float32]  # (R, N)
+    places: Int  # (R, C), cells of the encoded row, each at least N
+    unknown: Int  # (C,), the cell of each categorical column that stands for no label known
+    width: int
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How each column is encoded, numbers first."""
+
+    numbers: tuple[NumberCode, ...] = ()
+    labels: tuple[LabelCode, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Cells of an encoded row."""
+        return sum(code.width for code in self.numbers) + sum(code.width for code in self.labels)
+
+    def encode(self, covariates: Covariates) -> Encoded:
+        """The rows of ``covariates``, which has a column for every code, by name and of its kind."""
+        rows = len(covariates)
+        cells = [_number_cells(code, covariates) for code in self.numbers]
+        numbers = np.concatenate([np.empty((rows, 0)), *cells], axis=1)
+        places, unknown, first = np.empty((rows, len(self.labels)), dtype=np.int64), [], numbers.shape[1]
+        for number, code in enumerate(self.labels):
+            codes = labels_of(covariates, code.name).codes_in(code.labels)
+            unknown.append(first + len(code.labels))
+            places[:, number] = np.where(codes >= 0, first + codes, unknown[-1])
+            first += code.width
+        return Encoded(numbers.astype(np.float32), places, np.array(unknown, dtype=np.int64), first)
+
+    def strangers(self, covariates: Covariates) -> dict[str, tuple[str, ...]]:
+        """Labels of ``covariates`` that are in use there and have no cell of their own, by column."""
+        found = {}
+        for code in self.labels:
+            met = set(code.labels)
+            new = tuple(label for label in labels_in_use(labels_of(covariates, code.name)) if label not in met)
+            if new:
+                found[code.name] = new
+        return found
+
+
+def labels_of(covariates: Covariates, name: str) -> Labels:
+    """The categorical column called ``name``. Raises ``TypeError`` when that one holds numbers."""
+    column = covariates.column(name)
+    if not isinstance(column, Labels):
+        raise TypeError(f"{name} holds numbers, labels were expected")
+    return column
+
+
+def labels_in_use(column: Labels) -> tuple[str, ...]:
+    """The labels that some row has, in alphabetical order."""
+    return tuple(sorted(column.labels[code] for code in np.unique(column.codes[column.codes >= 0]).tolist()))
+
+
+def fit_encoding(covariates: Covariates) -> Encoding:
+    """Learn from ``covariates``: means, standard deviations, labels. The order of its rows plays no part.
+
+    Of more than a thousand labels the commonest are kept; the others count as unknown.
+    """
+    columns = covariates.columns
+    numbers = tuple(_fit_number(column) for column in columns if isinstance(column, Numbers))
+    labels = tuple(LabelCode(column.name, _commonest(column)) for column in columns if isinstance(column, Labels))
+    return Encoding(numbers, labels)
+
+
+def _fit_number(column: Numbers) -> NumberCode:
+    known = np.sort(column.values[np.isfinite(column.values)])  # sorted, so that sums do not depend on the order
+    indicator = known.size < len(column)
+    if not known.size:
+        return NumberCode(column.name, 0.0, 1.0, indicator)
+    top = max(-known[0], known[-1]) or 1.0  # values near the top of float64's range must not overflow
+    center = float(np.clip(np.mean(known / top), known[0] / top, known[-1] / top) * top)
+    distance = np.abs(known / 2 - center / 2)
+    largest = float(distance.max())
+    if largest <= max(abs(center) * 1e-14, float(np.finfo(np.float64).tiny)):
+        return NumberCode(column.name, center, 1.0, indicator)
+    spread = 2 * largest * float(np.sqrt(np.mean((distance / largest) ** 2)))
+    return NumberCode(column.name, center, min(spread, float(np.finfo(np.float64).max)), indicator)
+
+
+def _number_cells(code: NumberCode, covariates: Covariates) -> Float:
+    """One column, or two with the indicator, (R, width)."""
+    column = covariates.column(code.name)
+    if not isinstance(column, Numbers):
+        raise TypeError(f"{code.name} holds labels, numbers were expected")
+    known = np.isfinite(column.values)
+    filled = np.where(known, column.values, code.center)
+    standard = np.clip((filled / 2 - code.center / 2) / (code.spread / 2), -FARTHEST, FARTHEST)
+    return np.stack([standard, ~known], axis=1) if code.indicator else standard[:, None]
+
+
+def _commonest(column: Labels) -> tuple[str, ...]:
+    """The labels worth a cell, in alphabetical order."""
+    used = labels_in_use(column)
+    if len(used) <= MOST_LABELS:
+        return used
+    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.labels))
+    size = dict(zip(column.labels, counts.tolist(), strict=True))
+    return tuple(sorted(sorted(used, key=lambda label: (-size[label], label))[:MOST_LABELS]))
