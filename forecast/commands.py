@@ -26,7 +26,8 @@ from forecast.model import Task
 from forecast.models import LARGEST_SIZE, build, create, from_config
 from forecast.panel.panel import Panel
 from forecast.panel.split import rolling_cutoffs
-from forecast.persist import check_ids, versions
+from forecast.persist import versions
+from forecast.saved_ids import check_ids
 from forecast.schema import Schema
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from forecast.ingest.door import to_panel
 from forecast.model import Prediction, Task
 from forecast.models import create
 from forecast.panel.panel import Panel
-from forecast.persist import check_weights
+from forecast.saved_models import check_weights
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ LAYERS = [
     {"training", "baselines"},
     {"models", "forecasts"},
     {"ensemble"},
-    {"backtest", "artifact", "saved_covariates", "persist", "report"},
+    {"backtest", "artifact", "saved_covariates", "saved_ids", "saved_models", "persist", "report"},
     {"auto"},
     {"arguments"},
     {"forecaster"},

@@ -162,7 +162,7 @@ values = st.lists(st.floats(-1e6, 1e6).map(lambda v: round(v, 3)), min_size=1, m
     decade=st.sampled_from([1e-30, 1e-9, 1.0, 1e9, 1e24]),
     kind=st.sampled_from(["raw", "constant", "zero", "spike"]),
 )
-@pytest.mark.parametrize("name", ["segrnn", "seq2seq", "deepar", *CHEAP])
+@pytest.mark.parametrize("name", ["segrnn", "seq2seq", "deepar", "es_rnn", *CHEAP])
 def test_any_finite_history_gives_finite_ordered_forecasts(name, y, decade, kind, fitted):
     data = np.array(y) * decade
     if kind == "constant":

@@ -25,7 +25,7 @@ class Candidate:
         name: unique in the race.
         spec: an architecture, or a baseline.
         changes: training settings of its own.
-        costly: fitted series by series by statsmodels: worth a look on a few series before it runs on all.
+        costly: worth a look on a few series before it runs on all.
     """
 
     name: str
@@ -50,7 +50,7 @@ def named(names: tuple[str, ...]) -> list[Candidate]:
 
 
 def _costly(name: str) -> bool:
-    return entries()[name].target.startswith("forecast.baselines.statistical.")
+    return name == "batched_ets" or entries()[name].target.startswith("forecast.baselines.statistical.")
 
 
 def baselines(panel: Panel, task: Task) -> list[Candidate]:
@@ -70,7 +70,11 @@ def baselines(panel: Panel, task: Task) -> list[Candidate]:
 def _on_longer_seasons(seasons: list[int]) -> list[Candidate]:
     """The quick ones once more with the week within the day, say, as their season."""
     chosen = ("seasonal_naive", "batched_ets", "dynamic_theta")
-    return [Candidate(f"{name}_{m}", create(name, season_length=m)) for m in seasons[-1:] for name in chosen]
+    return [
+        Candidate(f"{name}_{m}", create(name, season_length=m), costly=_costly(name))
+        for m in seasons[-1:]
+        for name in chosen
+    ]
 
 
 def nets(panel: Panel, task: Task) -> list[Candidate]:
@@ -84,7 +88,7 @@ def nets(panel: Panel, task: Task) -> list[Candidate]:
         ]
     return [
         Candidate("lstm_stateful", create("lstm"), stream),
-        Candidate("segrnn_wide", create("segrnn", cell="lstm", hidden_size=256), {"precision": "auto"}),
+        Candidate("segrnn_wide", create("segrnn", cell="lstm", hidden_size=256)),
         Candidate("lstm_stateful_wide", create("lstm", hidden_size=128), stream),
-        Candidate("segrnn_lstm", create("segrnn", cell="lstm"), {"precision": "auto"}),
+        Candidate("segrnn_lstm", create("segrnn", cell="lstm")),
     ]

@@ -20,6 +20,7 @@ from forecast.training.settings import Training
 Float = npt.NDArray[np.float64]
 
 MOST_MEMBERS = 8
+CLAIM = 8.0  # a loss one eighth above the best one's makes a claim smaller by the factor e
 SAFETY = 1.3  # seconds a training may take for one expected
 LONG_ENOUGH = 90.0  # seconds after which another net helps more than as long again for the same one
 
@@ -81,9 +82,14 @@ def run_finals(
 
 
 def _promising(nets: Sequence[tuple[Trial, float]], folds: Folds) -> list[tuple[Trial, float]]:
-    """The nets that may still come out first after a long training."""
-    losses = [folds.loss(trial.forecasts) for trial, _ in nets]
-    return [pair for pair, loss in zip(nets, losses, strict=True) if loss <= HOPELESS * min(losses)]
+    """The nets that may still come out first after a long training, each with its claim to a place in it.
+
+    A short heat says more about who is hopeless than about who will be best, so claims fall off gently.
+    """
+    losses = np.array([folds.loss(trial.forecasts) for trial, _ in nets])
+    claims = np.exp(-CLAIM * (losses / losses.min() - 1.0))
+    near = losses <= HOPELESS * losses.min()
+    return [(trial, float(claim)) for (trial, _), claim, ok in zip(nets, claims, near, strict=True) if ok]
 
 
 def _baseline(trial: Trial, folds: Folds, panel: Panel, task: Task, training: Training) -> Finalist:
@@ -114,11 +120,7 @@ def _places(
     load = np.zeros(workers)
     counts = dict.fromkeys(range(len(chosen)), 0)
     while len(places) < number:
-        # A short heat says who is hopeless, not who will be best after a long training: then everyone gets a turn.
-        if going_on:
-            winner = min(counts, key=counts.__getitem__)
-        else:
-            winner = max(counts, key=lambda n: chosen[n][1] / (counts[n] + 1))
+        winner = max(counts, key=lambda n: chosen[n][1] / (counts[n] + 1))
         trial = chosen[winner][0]
         seconds = left / rounds if going_on else SAFETY * trial.seconds * trial.share
         worker = int(load.argmin())

@@ -90,7 +90,7 @@ class Training:
     validations: int = 5
     patience: int | None = 3
     threads: int | None = 1
-    precision: str = "32"
+    precision: str = "auto"
     accelerator: str = "auto"
     log_dir: str | Path | None = None
     checkpoint_dir: str | Path | None = None
