@@ -15,6 +15,7 @@ from forecast.training.settings import Training
 
 FEW_SERIES = 50
 LONG = 300
+MOST_SMOOTHED = 5_000  # series; each has parameters of its own, which take several visits to learn
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class Candidate:
         spec: an architecture, or a baseline.
         changes: training settings of its own.
         costly: worth a look on a few series before it runs on all.
+        slow: how much better than a quick net a long training makes it: by what its loss after a short heat is divided.
     """
 
     name: str
     spec: Any
     changes: Mapping[str, Any] = field(default_factory=dict)
     costly: bool = False
+    slow: float = 1.0
 
     @property
     def is_net(self) -> bool:
@@ -88,7 +91,14 @@ def nets(panel: Panel, task: Task) -> list[Candidate]:
         ]
     return [
         Candidate("lstm_stateful", create("lstm"), stream),
-        Candidate("segrnn_wide", create("segrnn", cell="lstm", hidden_size=256)),
-        Candidate("lstm_stateful_wide", create("lstm", hidden_size=128), stream),
+        *_smoothed(panel, task),
         Candidate("segrnn_lstm", create("segrnn", cell="lstm")),
+        Candidate("segrnn_wide", create("segrnn", cell="lstm", hidden_size=256), slow=1.1),
     ]
+
+
+def _smoothed(panel: Panel, task: Task) -> list[Candidate]:
+    """ES-RNN, for seasonal series that are positive throughout: its errors differ most from the other nets'."""
+    if task.season_length == 1 or len(panel) > MOST_SMOOTHED or not np.nanmin(panel.values, initial=np.inf) > 0.0:
+        return []
+    return [Candidate("es_rnn", create("es_rnn"), {"learning_rate": 1e-2}, slow=1.35)]

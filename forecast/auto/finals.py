@@ -86,7 +86,7 @@ def _promising(nets: Sequence[tuple[Trial, float]], folds: Folds) -> list[tuple[
 
     A short heat says more about who is hopeless than about who will be best, so claims fall off gently.
     """
-    losses = np.array([folds.loss(trial.forecasts) for trial, _ in nets])
+    losses = np.array([folds.loss(trial.forecasts) / trial.candidate.slow for trial, _ in nets])
     claims = np.exp(-CLAIM * (losses / losses.min() - 1.0))
     near = losses <= HOPELESS * losses.min()
     return [(trial, float(claim)) for (trial, _), claim, ok in zip(nets, claims, near, strict=True) if ok]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from forecast import Forecaster, Training
 from forecast.errors import ConfigError
@@ -15,6 +16,7 @@ from forecast.nets.dilated_blocks import DilatedBlocks
 from forecast.nets.esrnn import ESRNN, published_dilations
 from forecast.nets.facts import Facts
 from forecast.nets.own_loss import OwnLoss
+from forecast.resources import conf_dir
 from forecast.windows.gather import Batch
 from tests.conftest import seasonal_frame
 from tests.nets.cells import run
@@ -258,3 +260,9 @@ def test_values_out_of_range_are_named_together():
         ConfigError, match=r"window=31.*30 rows.*dilations=\[1, 0\].*tau.*level_pen.*series_rate.*factor_rate.*noise"
     ):
         wrong.build(Facts(30, 3))
+
+
+def test_the_trainer_for_hourly_series_changes_what_it_says_and_nothing_else():
+    config = yaml.safe_load((conf_dir() / "trainer" / "es_rnn.yaml").read_text())
+    assert config.pop("defaults") == ["default"]
+    assert Training(**config) == Training(learning_rate=1e-2, max_steps=1000)
