@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ConfigError
-from forecast.model import Fitted, Model, Prediction, Task
+from forecast.model import Advancing, Fitted, Model, Prediction, Task
 from forecast.models import as_model, create
 from forecast.panel.panel import Panel
 
@@ -97,6 +97,16 @@ class FittedEnsemble:
         combined = COMBINED[self.combine](outputs, weights)
         quantiles = np.maximum.accumulate(combined[..., 1:], axis=-1)
         return Prediction(combined[..., 0], quantiles, tuple(probs), dict(sorted(reasons.items())))
+
+    def advanced(self, panel: Panel, before: Panel | None = None) -> FittedEnsemble:
+        """The same ensemble with its stateful members as they stand after the last row of each series."""
+        members = tuple(
+            replace(member, fitted=member.fitted.advanced(panel, before))
+            if isinstance(member.fitted, Advancing)
+            else member
+            for member in self.members
+        )
+        return replace(self, members=members)
 
     def describe(self) -> dict[str, Any]:
         """How the ensemble came about, its members, and the learning curves of its first net."""
@@ -198,6 +208,16 @@ class EnsembleModel:
     spec: Ensemble
     training: Training
     name: str = "ensemble"
+
+    @property
+    def reads_static(self) -> bool:
+        """Whether any member makes use of static features."""
+        return any(getattr(model, "reads_static", False) for model, _ in self.models().values())
+
+    @property
+    def needs_static(self) -> bool:
+        """Whether any member has nothing else to go by."""
+        return any(getattr(model, "needs_static", False) for model, _ in self.models().values())
 
     def models(self) -> dict[str, tuple[Model, int]]:
         """Every member by a name of its own, with the number of its seed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -152,6 +152,24 @@ def test_an_ensemble_of_nets_and_baselines_survives_save_and_load(
     loaded = Forecaster.load(tmp_path / "m")
     pd.testing.assert_frame_equal(loaded.predict(level=[80]), forecaster.predict(level=[80]), check_exact=True)
     assert loaded.models["ensemble"].spec == ensemble
+
+
+def test_a_stateful_member_reads_on_when_rows_are_added(frame: pd.DataFrame, quick: Training) -> None:
+    stateful = replace(quick, stateful=True)
+    ensemble = Ensemble(("lstm", "naive"), "mean")
+    early = frame.groupby("unique_id").head(50)
+    forecaster = Forecaster(ensemble, h=4, freq="MS", training=stateful, progress=False).fit(early)
+    before = forecaster._fitted["ensemble"].members[0].fitted.states
+    forecaster.update(frame.drop(early.index))
+    after = forecaster._fitted["ensemble"].members[0].fitted.states
+    assert after is not before
+    expected = Forecaster(ensemble, h=4, freq="MS", training=stateful, progress=False).fit(early).predict(frame)
+    pd.testing.assert_frame_equal(forecaster.predict(), expected, rtol=1e-5)
+
+
+def test_an_ensemble_says_whether_any_member_reads_static_features() -> None:
+    told = named_models({"a": Ensemble(("segrnn", "theta")), "b": Ensemble(("mlp", "theta"))}, Training())
+    assert [model.reads_static for model in told.values()] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ COMMANDS = [
 
 def test_every_python_block_runs_in_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FORECAST_WORKERS", "1")  # starting processes takes longer than these trainings
     matplotlib.use("Agg")
     names: dict[str, object] = {}
     for block in CODE:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from forecast.auto.candidates import Candidate
 from forecast.auto.clock import Clock
 from forecast.auto.folds import Folds
 from forecast.auto.race import HOPELESS, Delivery, Order, Trial, carry_out_all
@@ -22,6 +23,7 @@ Float = npt.NDArray[np.float64]
 MOST_MEMBERS = 8
 CLAIM = 8.0  # a loss one eighth above the best one's makes a claim smaller by the factor e
 SAFETY = 1.3  # seconds a training may take for one expected
+LEAST_SECONDS = 1.0
 LONG_ENOUGH = 90.0  # seconds after which another net helps more than as long again for the same one
 
 
@@ -46,10 +48,10 @@ class Finals:
 
 @dataclass(frozen=True)
 class Place:
-    """One training in the finals."""
+    """One training in the finals, of a candidate whose name tells its seed."""
 
     trial: Trial
-    name: str
+    candidate: Candidate
     training: Training
     task: Task
 
@@ -60,16 +62,20 @@ def run_finals(
     """Train the nets with a weight and gather everyone who has one.
 
     A net that was still improving when its heat ended trains on, holding out the last horizon, on which all finalists
-    are then weighed again. One that was best before trains exactly that far again, on everything.
+    are then weighed again. One that was best before trains exactly that far again, on everything. Without time left,
+    or when no training succeeds, nets stay as their heats left them.
     """
     nets = [(t, w) for t, w in zip(trials, common, strict=True) if t.candidate.is_net]
     weighty = [pair for pair in nets if pair[1] > 0.0]
     workers = available_workers()
     going_on = clock.seconds is not None and bool(weighty) and max(weighty, key=lambda pair: pair[1])[0].improving
     chosen = _promising(nets, folds) if going_on else weighty
-    places = _places(chosen, going_on, task, training, clock, workers)
+    if clock.left() < LEAST_SECONDS:
+        going_on, places = False, []
+    else:
+        places = _places(chosen, going_on, task, training, clock, workers)
     pasts = folds.latest().pasts if going_on else ()
-    orders = [Order(p.trial.candidate, p.training, panel, p.task, pasts) for p in places]
+    orders = [Order(p.candidate, p.training, panel, p.task, pasts) for p in places]
     deliveries = carry_out_all(orders, min(workers, max(1, len(orders))), "auto: finals", task.progress)
     latest = folds.latest() if going_on else folds
     finalists = [
@@ -78,6 +84,8 @@ def run_finals(
         if not trial.candidate.is_net and (weight > 0.0 or going_on)
     ]
     finalists += [_net(place, made) for place, made in zip(places, deliveries, strict=True) if made.fitted is not None]
+    if not any(one.is_net for one in finalists):
+        finalists += [_as_it_was(trial, latest, training) for trial, _ in chosen]
     return Finals(tuple(finalists), latest)
 
 
@@ -102,7 +110,12 @@ def _net(place: Place, made: Delivery) -> Finalist:
     fitted, forecasts = made.fitted, made.forecasts
     if not forecasts.size:
         fitted, forecasts = replace(fitted, intervals=place.trial.fitted.intervals), place.trial.forecasts
-    return Finalist(place.name, place.trial.candidate.model(place.training), fitted, forecasts, True)
+    return Finalist(place.candidate.name, place.candidate.model(place.training), fitted, forecasts, True)
+
+
+def _as_it_was(trial: Trial, folds: Folds, training: Training) -> Finalist:
+    model = trial.candidate.model(training)
+    return Finalist(trial.candidate.name, model, trial.fitted, trial.forecasts[:, -len(folds) :], True)
 
 
 def _places(
@@ -112,7 +125,7 @@ def _places(
     if not chosen:
         return []
     if clock.seconds is None:
-        return [Place(trial, trial.candidate.name, _again(trial, training), _all_of_it(task)) for trial, _ in chosen]
+        return [Place(trial, trial.candidate, _again(trial, training), _all_of_it(task)) for trial, _ in chosen]
     left = clock.left()
     rounds = 2 if left >= 2 * LONG_ENOUGH else 1
     number = min(MOST_MEMBERS, rounds * workers) if going_on else MOST_MEMBERS
@@ -129,11 +142,12 @@ def _places(
         load[worker] += seconds
         counts[winner] += 1
         name = trial.candidate.name if counts[winner] == 1 else f"{trial.candidate.name}#{counts[winner]}"
+        candidate = replace(trial.candidate, name=name)
         mine = reseeded(task, counts[winner] - 1)
         if going_on:
-            places.append(Place(trial, name, replace(training, max_time=seconds, max_steps=None), mine))
+            places.append(Place(trial, candidate, replace(training, max_time=seconds, max_steps=None), mine))
         else:
-            places.append(Place(trial, name, _again(trial, replace(training, max_time=left)), _all_of_it(mine)))
+            places.append(Place(trial, candidate, _again(trial, replace(training, max_time=left)), _all_of_it(mine)))
     return places
 
 

@@ -22,6 +22,7 @@ from forecast.ensemble import FittedEnsemble, Member, Weights
 from forecast.errors import ConfigError
 from forecast.model import Task
 from forecast.models import create
+from forecast.nets.facts import needs_of
 from forecast.panel.panel import Panel
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class Auto:
             result can be repeated exactly.
         models: names of the candidates; empty chooses them by the lengths of the series.
 
-    Raises ``ConfigError`` for an unknown candidate, one that is an ensemble itself, or a time that is not positive.
+    Raises ``ConfigError`` for an unknown candidate, one that is an ensemble itself or forecasts by age, or a time that
+    is not positive.
     """
 
     max_time: float | None = None
@@ -61,6 +63,9 @@ class Auto:
         nested = [model for model in self.models if hasattr(create(model), "trained_by")]
         if nested:
             raise ConfigError(f"{name}: {', '.join(nested)} is an ensemble itself. Name its members instead.")
+        cold = [model for model in self.models if needs_of(create(model)).cold]
+        if cold:
+            raise ConfigError(f"{name}: {', '.join(cold)} forecasts by age and cannot be raced. Fit it by itself.")
         return AutoModel(self, training, name)
 
 
@@ -71,6 +76,11 @@ class AutoModel:
     spec: Auto
     training: Training
     name: str = "auto"
+
+    @property
+    def reads_static(self) -> bool:
+        """Whether any candidate makes use of static features."""
+        return not self.spec.models or any(needs_of(create(model)).static for model in self.spec.models)
 
     def fit(self, panel: Panel, task: Task) -> FittedEnsemble:
         """Race, train, ensemble. Raises ``DataError`` when no candidate can forecast the panel."""

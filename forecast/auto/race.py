@@ -111,7 +111,7 @@ def _race_baseline(
         last = folds.pasts[-1].take(few)
         point = model.fit(last, task).predict(last, task.h).point
         seconds = time.monotonic() - started
-        needed = seconds * len(folds.chosen) / GLANCE_SERIES * (len(folds) + 1)
+        needed = candidate.costly * seconds * len(folds.chosen) / GLANCE_SERIES * (len(folds) + 1)
         if needed > clock.share(BASELINE_SHARE):
             return Trial(candidate, seconds, f"would take {needed:.0f} s")
         loss, best = folds.at(few).loss(point[:, None]), _best_at(before, folds, few)

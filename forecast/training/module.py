@@ -201,19 +201,19 @@ class ForecastModule(pl.LightningModule):
         self.average.swap()
 
     def validation_step(self, chunk: range, _: int) -> None:
-        """Mean loss over one chunk of validation windows."""
-        if isinstance(self.source, StreamSource):
-            judged = self.source.judge(self.net, self.source.validation[chunk.start : chunk.stop])
-            self.log("validation_loss", self.loss_of_rows(judged), batch_size=len(chunk), logger=False)
-            return
-        batch = self.source.at(self.source.validation[chunk.start : chunk.stop])
-        scaled = self._scaled(batch)
-        if isinstance(self.net, OwnLoss):
-            loss = self._own_loss(self.net, scaled)
-        else:
-            blind = scaled.batch._replace(future=None, future_observed=None)
-            loss = self.loss_of(self.net(blind), scaled)
+        """Mean loss over one chunk of validation windows, in float32 as forecasts are made."""
+        with torch.autocast(self.device.type, enabled=False):
+            loss = self._validation_loss(slice(chunk.start, chunk.stop))
         self.log("validation_loss", loss, batch_size=len(chunk), logger=False)
+
+    def _validation_loss(self, chosen: slice) -> Tensor:
+        if isinstance(self.source, StreamSource):
+            return self.loss_of_rows(self.source.judge(self.net, self.source.validation[chosen]))
+        scaled = self._scaled(self.source.at(self.source.validation[chosen]))
+        if isinstance(self.net, OwnLoss):
+            return self._own_loss(self.net, scaled)
+        blind = scaled.batch._replace(future=None, future_observed=None)
+        return self.loss_of(self.net(blind), scaled)
 
     def train_averages(self) -> tuple[float, GradientNorms]:
         """Mean loss and gradient norms since the last call."""

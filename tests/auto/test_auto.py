@@ -123,6 +123,13 @@ def test_a_budget_in_seconds_is_kept() -> None:
     assert time.monotonic() - started < 60
 
 
+def test_a_budget_that_is_gone_after_the_race_leaves_the_nets_as_they_are() -> None:
+    spec = Auto(max_time=0.01, models=("naive", "mlp"))
+    forecaster = Forecaster({"auto": spec}, h=6, freq="MS", progress=False).fit(seasonal_frame(length=80))
+    assert np.isfinite(forecaster.predict()["auto"]).all()
+    assert {trial["name"] for trial in account(forecaster)["tried"]} == {"naive", "mlp"}
+
+
 def test_nets_alone_can_be_candidates() -> None:
     told = account(auto(Auto(models=("mlp", "linear"))).fit(seasonal_frame(length=80)))
     assert {member["name"] for member in told["members"]} <= {"mlp", "linear"}
@@ -133,6 +140,7 @@ def test_nets_alone_can_be_candidates() -> None:
     [
         (Auto(max_time=0.0), "max_time=0.0 must be a positive number"),
         (Auto(models=("naive", "auto")), "auto is an ensemble itself"),
+        (Auto(models=("naive", "cold_start")), "cold_start forecasts by age and cannot be raced"),
     ],
 )
 def test_impossible_settings_are_refused(spec: Auto, said: str) -> None:

@@ -1,6 +1,6 @@
 """``make bench``: tables of speed and accuracy. Nothing here asserts a time.
 
-``python -m tests.benchmarks [gather] [training] [predict] [stateful] [startup] [accuracy] [peers]`` runs the parts named, or all.
+``python -m tests.benchmarks [gather] [training] [predict] [stateful] [startup] [accuracy] [tradeoff] [peers]`` runs the parts named, or all.
 Alternatives take turns within one run, and ratios are medians over the turns, because machines are noisy.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import accuracy, gather, peer_race, predict, startup, stateful, training
+from tests.benchmarks import accuracy, gather, peer_race, predict, startup, stateful, tradeoff, training
 
 PARTS = {
     "gather": gather.main,
@@ -17,6 +17,7 @@ PARTS = {
     "stateful": stateful.main,
     "startup": startup.main,
     "accuracy": accuracy.main,
+    "tradeoff": tradeoff.main,
     "peers": peer_race.main,
 }
 

@@ -87,7 +87,7 @@ def test_a_sweep_ends_where_the_loss_breaks(frame):
     # Without clipping a plain linear map in window units breaks long before a rate of one.
     from forecast.models import MLP
 
-    training = Training(batch_size=16, gradient_clip=None, loss="mse")
+    training = Training(batch_size=16, gradient_clip=None, loss="mse", precision="32")
     curve = find_learning_rate(
         MLP(input_size=12, hidden_size=32), to_panel(frame), Task(3, 12, progress=False), training
     )
