@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,8 +97,8 @@ def check_place(folder: str | Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold ``folder`` alone; where the system has no such lock, go on without."""
+def _locked(folder: Path, shared: bool = False) -> Iterator[None]:
+    """Hold ``folder`` alone, or with others who only read; where the system has no such lock, go on without."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -107,7 +107,7 @@ def _locked(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):  # some network file systems refuse
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
@@ -135,17 +135,16 @@ def read(folder: str | Path) -> Artifact:
     Raises ``ArtifactError`` for a missing, damaged, foreign or too new artefact.
     """
     folder = Path(folder)
-    manifest = read_manifest(folder)
-    for _ in range(READ_ATTEMPTS):
-        try:
-            arrays = {group: _read_part(folder, entry) for group, entry in manifest["files"].items()}
-            return Artifact(manifest["facts"], arrays)
-        except FileNotFoundError as error:
-            # Saving removes the parts of the model before: if that happened just now, the manifest is another one.
-            missing = Path(error.filename)
-            before, manifest = manifest, read_manifest(folder)
-            if manifest == before:
-                break
+    for attempt in range(READ_ATTEMPTS):
+        # Saving removes the parts of the model before. Who was overtaken by it looks again while nobody saves.
+        with _locked(folder, shared=True) if attempt else nullcontext():
+            manifest = read_manifest(folder)
+            try:
+                arrays = {group: _read_part(folder, entry) for group, entry in manifest["files"].items()}
+            except FileNotFoundError as error:
+                missing = Path(error.filename)
+                continue
+        return Artifact(manifest["facts"], arrays)
     raise ArtifactError(f"{printable(str(folder))}: {missing.name} is missing. Restore it or save again.")
 
 
