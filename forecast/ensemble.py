@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -195,9 +195,7 @@ class Ensemble:
             raise ConfigError(f"{name}: members is empty. Name at least one model.")
         if self.combine not in COMBINATIONS:
             raise ConfigError(f"{name}: combine={self.combine!r} is not one of {', '.join(COMBINATIONS)}.")
-        nested = [member for member in self.members if hasattr(create(member), "trained_by")]
-        if nested:
-            raise ConfigError(f"{name}: {', '.join(nested)} is an ensemble itself. Name its members instead.")
+        refuse_nested(name, self.members)
         return EnsembleModel(self, training, name)
 
 
@@ -252,6 +250,13 @@ class EnsembleModel:
             losses.append(float(np.nanmean(error)))
         strength = 1.0 / np.maximum(np.array(losses), 1e-9) ** 2
         return replace(Weights.equal(len(losses)), default=strength / strength.sum())
+
+
+def refuse_nested(name: str, members: Sequence[str]) -> None:
+    """Raise ``ConfigError`` when a member of the ensemble ``name`` is an ensemble itself."""
+    nested = [member for member in members if hasattr(create(member), "trained_by")]
+    if nested:
+        raise ConfigError(f"{name}: {', '.join(nested)} is an ensemble itself. Name its members instead.")
 
 
 def reseeded(task: Task, number: int) -> Task:

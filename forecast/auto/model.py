@@ -18,7 +18,7 @@ from forecast.auto.race import Trial, race_baselines, race_nets
 from forecast.auto.season import detected_season
 from forecast.auto.weights import COMBINE, combine, common_weights, series_weights
 from forecast.baselines.pool import available_workers
-from forecast.ensemble import FittedEnsemble, Member, Weights
+from forecast.ensemble import FittedEnsemble, Member, Weights, refuse_nested
 from forecast.errors import ConfigError
 from forecast.model import Task
 from forecast.models import create
@@ -60,9 +60,7 @@ class Auto:
         """The same as a model whose nets train by ``training``."""
         if self.max_time is not None and not self.max_time > 0:
             raise ConfigError(f"{name}: max_time={self.max_time!r} must be a positive number of seconds, or null.")
-        nested = [model for model in self.models if hasattr(create(model), "trained_by")]
-        if nested:
-            raise ConfigError(f"{name}: {', '.join(nested)} is an ensemble itself. Name its members instead.")
+        refuse_nested(name, self.models)
         cold = [model for model in self.models if needs_of(create(model)).cold]
         if cold:
             raise ConfigError(f"{name}: {', '.join(cold)} forecasts by age and cannot be raced. Fit it by itself.")

@@ -17,7 +17,6 @@ from forecast.model import Task
 from forecast.models import MQRNN, SegRNN
 from forecast.nets.facts import Facts
 from forecast.nets.scaling import scale_window
-from forecast.training import keeper as keeper_module
 from forecast.training.average import WeightAverage
 from forecast.training.losses import cell_loss, mean_size, pinball
 from forecast.training.module import ForecastModule
@@ -25,6 +24,7 @@ from forecast.training.neural import Neural
 from forecast.training.plateau import Plateau
 from forecast.training.schedule import Budget, Chunks, Schedule
 from forecast.training.source import build_source
+from tests.training.interruption import killed_once_saved
 
 TINY = SegRNN(input_size=12, segment=4, hidden_size=8, dropout=0.1)
 SHAPES = ("cycles", "cosine", "one_cycle", "plateau")
@@ -333,21 +333,9 @@ def test_an_interrupted_training_resumes_bit_for_bit_whatever_the_recipe(recipe,
     whole = replace(whole, **RECIPES[recipe])
     expected = fitted(frame, whole)
 
-    class Killed(RuntimeError):
-        pass
-
-    save = keeper_module.Keeper._save
-
-    def save_then_die(self, folder, trainer, module):
-        save(self, folder, trainer, module)
-        if module.done >= 16:
-            raise Killed
-
     resumable = replace(whole, checkpoint_dir=tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(keeper_module.Keeper, "_save", save_then_die)
-        with pytest.raises(Killed):
-            fitted(frame, resumable)
+    with killed_once_saved(monkeypatch, 16):
+        fitted(frame, resumable)
     resumed = fitted(frame, resumable)
     assert same(resumed, expected)
     curves = [

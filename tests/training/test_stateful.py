@@ -20,11 +20,11 @@ from forecast.model import Task
 from forecast.models import GRU, LSTM, RNN
 from forecast.nets.stream import StreamNet
 from forecast.resources import conf_dir
-from forecast.training import keeper as keeper_module
 from forecast.training.neural import Neural
 from forecast.training.stateful import FittedStateful
 from forecast.training.stream_source import Stretch
 from tests.conftest import seasonal_frame
+from tests.training.interruption import killed_once_saved
 
 QUICK = Training(max_steps=3, batch_size=4, cycles=1, validations=1, stateful=True, chunk=16)
 SMALL = {"input_size": 12, "hidden_size": 6}
@@ -382,21 +382,9 @@ def test_an_interrupted_training_resumes_bit_for_bit(tmp_path, monkeypatch):
     whole = replace(QUICK, max_steps=28, batch_size=2, cycles=2, validations=3, patience=None)
     expected = forecaster(training=whole).fit(frame)
 
-    class Killed(RuntimeError):
-        pass
-
-    save = keeper_module.Keeper._save
-
-    def save_then_die(self, folder, trainer, module):
-        save(self, folder, trainer, module)
-        if module.done >= 12:
-            raise Killed
-
     resumable = replace(whole, checkpoint_dir=tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(keeper_module.Keeper, "_save", save_then_die)
-        with pytest.raises(Killed):
-            forecaster(training=resumable).fit(frame)
+    with killed_once_saved(monkeypatch, 12):
+        forecaster(training=resumable).fit(frame)
     resumed = forecaster(training=resumable).fit(frame)
     assert same(resumed, expected)
     assert model_of(resumed).history["steps"] == 28

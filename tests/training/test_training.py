@@ -20,7 +20,6 @@ from forecast.model import Task
 from forecast.models import LSTM, SegRNN
 from forecast.nets.facts import Facts
 from forecast.nets.scaling import scale_window
-from forecast.training import keeper as keeper_module
 from forecast.training.calibration import residuals
 from forecast.training.gradients import GradientNorms
 from forecast.training.losses import cell_loss, pinball, seasonal_error, weighted_mean
@@ -29,6 +28,7 @@ from forecast.training.neural import Neural
 from forecast.training.schedule import Budget, Chunks, Schedule
 from forecast.training.source import build_source
 from tests.conftest import seasonal_frame
+from tests.training.interruption import killed_once_saved
 
 TINY = SegRNN(input_size=12, segment=4, hidden_size=8, dropout=0.1)
 
@@ -290,21 +290,9 @@ def test_an_interrupted_training_resumes_bit_for_bit(frame, tmp_path, monkeypatc
     whole = Training(max_steps=28, batch_size=8, cycles=2, validations=3, patience=None)
     expected = Forecaster(TINY, h=3, training=whole, progress=False).fit(frame)
 
-    class Killed(RuntimeError):
-        pass
-
-    save = keeper_module.Keeper._save
-
-    def save_then_die(self, folder, trainer, module):
-        save(self, folder, trainer, module)
-        if module.done >= 12:
-            raise Killed
-
     resumable = replace(whole, checkpoint_dir=tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(keeper_module.Keeper, "_save", save_then_die)
-        with pytest.raises(Killed):
-            Forecaster(TINY, h=3, training=resumable, progress=False).fit(frame)
+    with killed_once_saved(monkeypatch, 12):
+        Forecaster(TINY, h=3, training=resumable, progress=False).fit(frame)
     assert len(list(tmp_path.glob("segrnn-*/training.safetensors"))) == 1
     resumed = Forecaster(TINY, h=3, training=resumable, progress=False).fit(frame)
     assert same(resumed, expected)
