@@ -8,7 +8,10 @@
     ├── NotFittedError      (also ValueError, AttributeError)   fit() has not run
     ├── TrainingError       (also RuntimeError)     training could not go on
     ├── ArtifactError       (also ValueError)       a saved model that cannot be trusted
-    └── DownloadError       (also OSError)          a data set that could not be fetched
+    ├── DownloadError       (also OSError)          a data set that could not be fetched
+    ├── StorageError        (also OSError)          a source, sink or ledger that cannot be reached, read or written
+    ├── AlreadyRunningError (also RuntimeError)     somebody else runs this slot of this job now
+    └── FencedError         (also RuntimeError)     this run lost its slot to another owner
 
     MissingExtraError       (ImportError)           an optional package is not installed
     ForecastWarning         (UserWarning)           something worth knowing, nothing lost
@@ -100,6 +103,18 @@ class ArtifactError(ForecastError, ValueError):
 
 class DownloadError(ForecastError, OSError):
     """A data set could not be fetched, or what arrived was not what the card promises."""
+
+
+class StorageError(ForecastError, OSError):
+    """A source, sink or ledger of a batch job that cannot be reached, read or written, or does not look as it must."""
+
+
+class AlreadyRunningError(ForecastError, RuntimeError):
+    """Another process runs this slot of this job and shows signs of life."""
+
+
+class FencedError(ForecastError, RuntimeError):
+    """This run was taken for dead and another owner took its slot; nothing of it is published."""
 
 
 class MissingExtraError(ImportError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ LAYERS = [
     {"arguments"},
     {"forecaster"},
     {"commands"},
+    {"batch"},
     {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -121,3 +123,9 @@ def test_public_names_are_sorted_and_can_be_imported():
 def test_an_unknown_public_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'Prophet'"):
         forecast.Prophet  # noqa: B018
+
+
+def test_every_package_is_in_the_wheel():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
+    found = {".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in PACKAGE.rglob("*.py")}
+    assert found | {"forecast.conf", "forecast.datasets"} == set(project["tool"]["setuptools"]["packages"])
