@@ -46,13 +46,14 @@ def backtest(
     history but the same weights. Rows of the horizon that the panel does not have are left out.
     """
     check_features(models, panel)
-    pasts = [known_at(panel, cutoff) for cutoff in cutoffs]
-    _tell_left_out(panel, pasts)
     fitted: dict[str, Fitted] = {}
     seconds = dict.fromkeys(models, 0.0)
     reasons: dict[str, dict[str, int]] = {name: {} for name in models}
     frames = []
-    for number, (past, cutoff) in enumerate(zip(pasts, cutoffs, strict=True)):
+    for number, cutoff in enumerate(cutoffs):  # one past at a time: with many cutoffs they would fill the memory
+        past = known_at(panel, cutoff)
+        if number == 0:
+            _tell_left_out(panel, past)
         predictions = {}
         for name, model in models.items():
             started = time.monotonic()
@@ -83,14 +84,9 @@ def _frame(
     return pd.DataFrame(columns)[inside]
 
 
-def _tell_left_out(panel: Panel, pasts: list[Past]) -> None:
-    """Warn once about series that had no history yet at some cutoff."""
-    always = np.ones(len(panel), dtype=bool)
-    for past in pasts:
-        present = np.zeros(len(panel), dtype=bool)
-        present[past.chosen] = True
-        always &= present
-    gone = panel.ids[~always]
+def _tell_left_out(panel: Panel, oldest: Past) -> None:
+    """Warn about series that had no history yet at the oldest cutoff: no more are without one later."""
+    gone = panel.ids.delete(oldest.chosen)
     if len(gone):
         warnings.warn(
             f"{len(gone)} of {len(panel)} series have no known value before some cutoff and are left out there: "

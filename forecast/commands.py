@@ -26,6 +26,7 @@ from forecast.model import Task
 from forecast.models import LARGEST_SIZE, build, create, from_config
 from forecast.panel.panel import Panel
 from forecast.panel.split import rolling_cutoffs
+from forecast.panel.standard import standardized
 from forecast.persist import versions
 from forecast.saved_ids import check_ids
 from forecast.schema import Schema
@@ -66,12 +67,13 @@ class Settings:
     refit: bool
     n_windows: int
     step_size: int | None
+    test_size: int | None
     report: bool
 
 
 def open_settings(config: Config) -> Settings:
     """Check every setting that needs no data. Raises ``ConfigError`` naming the key that cannot be used."""
-    val_size, step_size = config["val_size"], config.get("step_size")
+    val_size, step_size, test_size = config["val_size"], config.get("step_size"), config.get("test_size")
     return Settings(
         asked=wanted(config["level"], config["quantiles"]),
         val_size=None if val_size is None else whole_number("val_size", val_size, least=0),
@@ -80,6 +82,7 @@ def open_settings(config: Config) -> Settings:
         refit=truth("refit", config.get("refit", False)),
         n_windows=whole_number("n_windows", config.get("n_windows", 1)),
         step_size=None if step_size is None else whole_number("step_size", step_size),
+        test_size=None if test_size is None else whole_number("test_size", test_size),
         report=truth("report.enabled", config.get("report", {}).get("enabled", False)),
     )
 
@@ -94,6 +97,9 @@ def open_data(config: Config) -> Data:
     freq = config.get("freq") if config.get("freq") is not None else section.get("freq")
     static = section.get("static")
     panel = to_panel(frame, schema, freq, static=static)
+    if section.get("rows") is not None or section.get("standardize") is not None:
+        panel = _benchmark_rows(panel, section)
+        frame = _long(panel)
     h = config.get("h") if config.get("h") is not None else section.get("h")
     if h is None:
         raise ConfigError("h, the number of steps to forecast, is not known for this file. Add h=24, say.")
@@ -102,6 +108,15 @@ def open_data(config: Config) -> Data:
     label = name or Path(str(section["path"])).stem
     horizon = whole_number("h", h, most=LARGEST_SIZE)
     return Data(label, frame, panel, horizon, whole_number("season_length", season, most=LARGEST_SIZE), static)
+
+
+def _benchmark_rows(panel: Panel, section: Config) -> Panel:
+    """The first ``rows`` of each series, standardised by its first ``standardize``: what published tables score."""
+    if section.get("rows") is not None:
+        panel = panel.head(np.full(len(panel), whole_number("data.rows", section["rows"])))
+    if section.get("standardize") is None:
+        return panel
+    return standardized(panel, whole_number("data.standardize", section["standardize"], least=2))
 
 
 def open_training(config: Config, run_dir: Path) -> Training:
@@ -179,7 +194,7 @@ def choose_cutoffs(data: Data, settings: Settings) -> tuple[Panel, Int]:
                 fault = Fault("split", "no row is marked train", "Mark the rows before the test rows.", missing)
                 raise DataError(fault)
             panel = panel.before(known.last[place] + data.h)
-    return panel, rolling_cutoffs(panel, data.h, settings.n_windows, settings.step_size)
+    return panel, rolling_cutoffs(panel, data.h, settings.n_windows, settings.step_size, settings.test_size)
 
 
 def run_fit(config: Config, run_dir: Path) -> Path:

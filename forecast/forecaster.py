@@ -149,6 +149,7 @@ class Forecaster:
         n_windows: int = 1,
         step_size: int | None = None,
         *,
+        test_size: int | None = None,
         static_df: Any = None,
         refit: bool = False,
         val_size: int | None = None,
@@ -157,12 +158,14 @@ class Forecaster:
     ) -> pd.DataFrame:
         """Forecast from ``n_windows`` cutoffs, ``step_size`` (default ``h``) apart, the last ending with the data.
 
+        ``test_size`` says instead how many rows at the end to test on; ``n_windows`` is then as many as fit.
         Returns id, time, ``cutoff``, target and the columns of :meth:`predict`. Models are fitted once, before the
         first cutoff, or at every cutoff with ``refit``. The Forecaster itself is left as it was.
         """
         panel = self._read(df, static_df)
         task = self._new_task(panel, val_size)
-        cutoffs = rolling_cutoffs(panel, self.h, n_windows, step_size)
+        rows = None if test_size is None else whole_number("test_size", test_size)
+        cutoffs = rolling_cutoffs(panel, self.h, n_windows, step_size, rows)
         return backtest(self.models, panel, task, cutoffs, wanted(level, quantiles), refit=refit).frame
 
     def update(self, new_rows: Any, *, static_df: Any = None) -> Forecaster:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -107,6 +108,24 @@ def test_a_split_column_fixes_the_cutoff(frame):
     got = pd.read_parquet(folder / "forecasts.parquet")
     assert got.groupby("unique_id").size().tolist() == [5, 5, 5]
     assert (got["cutoff"] < got["ds"]).all()
+
+
+def test_a_published_protocol_is_one_experiment(monkeypatch, tmp_path):
+    rng = np.random.default_rng(0)
+    stamps = pd.date_range("2016-07-01", periods=14_500, freq="h")
+    y = [np.sin(np.arange(14_500) / 24) + rng.normal(0, 0.1, 14_500) for _ in range(2)]
+    frames = [pd.DataFrame({"unique_id": name, "ds": stamps, "y": v}) for name, v in zip("ab", y, strict=True)]
+    pd.concat(frames).to_parquet(tmp_path / "etth1.parquet")
+    monkeypatch.setenv("FORECAST_DATA_DIR", str(tmp_path))
+    small = ["h=2870", "model.hidden_size=4", "trainer.max_steps=1", "trainer.validations=1", "progress=false"]
+    assert main(["backtest", "experiment=etth1", *small]) == 0
+    (folder,) = run_folders("backtest")
+    cv = pd.read_parquet(folder / "forecasts.parquet")
+    assert cv["cutoff"].nunique() == 2880 - 2870 + 1
+    assert cv["ds"].max() == stamps[14_399] and cv["cutoff"].min() == stamps[11_519]
+    train = y[0][:8640]
+    actual = cv.loc[cv["unique_id"] == "a"].groupby("ds")["y"].first()
+    np.testing.assert_allclose(actual, (y[0][11_520:14_400] - train.mean()) / train.std())
 
 
 def test_a_sweep_runs_every_job_in_a_folder_of_its_own():

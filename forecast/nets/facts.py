@@ -43,13 +43,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Needs:
-    """What an architecture asks for beyond plain windows; it states so in a class attribute ``needs``.
+    """What an architecture asks for beyond plain windows; it states so in an attribute ``needs``.
 
     Attributes:
         series: parameters of each series: ``Batch.series`` and ``Batch.ordinal`` are filled in, ``Facts.series``
             counts.
         levels: windows keep level and sign (each series divided by its mean absolute value, nothing subtracted), and
             the net's output is in those units; without it windows are expressed relative to their end and spread.
+        spread: windows are divided by their own spread. Without, only their last value is subtracted: they stay in
+            units of the spread of all rows of their series, so that a quiet window reads as quiet.
         whole: a window should reach back to the first row of the longest series, or ``whole`` rows where that is less,
             because the net learns from every row of it. A series that is shorter is one window; batches take the series
             in turn, and are never larger than there are windows.
@@ -60,6 +62,7 @@ class Needs:
 
     series: bool = False
     levels: bool = False
+    spread: bool = True
     whole: int = 0
     static: bool = False
     cold: bool = False

@@ -15,7 +15,7 @@ class Scaled(NamedTuple):
 
     batch: Batch
     loc: Tensor  # (B, 1) last known value of the past
-    scale: Tensor  # (B, 1) mean absolute deviation of the past; 0 where it is constant
+    scale: Tensor  # (B, 1) what it was divided by: mean absolute deviation of the past, or 1; 0 where it is constant
     levels: bool = False  # the batch was left in the units it came in
 
     def restore(self, output: Tensor) -> Tensor:
@@ -36,12 +36,12 @@ def unscaled(batch: Batch) -> Scaled:
     return Scaled(batch, loc, torch.ones_like(loc))
 
 
-def scale_window(batch: Batch, levels: bool = False) -> Scaled:
+def scale_window(batch: Batch, levels: bool = False, spread: bool = True) -> Scaled:
     """Subtract the last known value, divide by the mean absolute deviation; the past alone decides both.
 
     Unknown cells stay 0, which now reads "as the last value". The last value is what a random walk would
     forecast; absolute deviation rather than a square makes one spike cost little. With ``levels`` both are measured but
-    the batch stays as it is, for nets that need level and sign.
+    the batch stays as it is, for nets that need level and sign. Without ``spread`` nothing is divided.
     """
     past, observed = batch.past, batch.observed
     if observed is None:
@@ -60,6 +60,8 @@ def scale_window(batch: Batch, levels: bool = False) -> Scaled:
     scale = torch.where(scale <= 1e-6 * centre.abs() + 1e-30, torch.zeros_like(scale), scale)
     if levels:
         return Scaled(batch, loc, scale, levels)
+    if not spread:
+        scale = (scale > 0).to(scale.dtype)
     divisor = torch.where(scale > 0, scale, torch.ones_like(scale))
     scaled = (past - loc) / divisor
     if weight is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from forecast.nets.static import static_shift
 from forecast.windows.gather import Batch
 
 DECODINGS = ("parallel", "recursive")
+SCALINGS = ("window", "series")
 
 
 class SegRNNNet(nn.Module):
@@ -112,6 +112,9 @@ class SegRNN:
         decoding: ``parallel``, all segments of the future at once, or ``recursive``, each fed the one before.
         dropout: on the decoded features (and between layers).
         seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts.
+        scaling: each ``window`` is divided by its own spread, or by that of its whole ``series`` (the paper's form,
+            where the last value is subtracted from data standardised beforehand): better where a quiet day foretells
+            a quiet week, worse where series grow.
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
@@ -123,13 +126,22 @@ class SegRNN:
     decoding: str = "parallel"
     dropout: float = 0.0
     seasonal_skip: bool = True
+    scaling: str = "window"
     quantiles: tuple[float, ...] = ()
-    needs: ClassVar[Needs] = Needs(static=True)
+
+    @property
+    def needs(self) -> Needs:
+        """Static features, where there are any; windows in the units that ``scaling`` says."""
+        return Needs(static=True, spread=self.scaling == "window")
 
     def build(self, facts: Facts) -> nn.Module:
-        """The network for ``facts``. Raises ``ConfigError`` for an unknown cell or decoding."""
-        if self.decoding not in DECODINGS:
-            raise ConfigError(f"decoding={self.decoding!r} is not one of {', '.join(DECODINGS)}.")
+        """The network for ``facts``. Raises ``ConfigError`` for an unknown cell, decoding or scaling."""
+        for argument, value, known in (
+            ("decoding", self.decoding, DECODINGS),
+            ("scaling", self.scaling, SCALINGS),
+        ):
+            if value not in known:
+                raise ConfigError(f"{argument}={value!r} is not one of {', '.join(known)}.")
         segment = segment_length(self.segment, facts)
         return SegRNNNet(
             facts,

@@ -15,15 +15,25 @@ Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 
 
-def rolling_cutoffs(panel: Panel, h: int, n_windows: int = 1, step_size: int | None = None) -> Int:
+def rolling_cutoffs(
+    panel: Panel, h: int, n_windows: int = 1, step_size: int | None = None, test_size: int | None = None
+) -> Int:
     """Ordinals of the last known row, oldest cutoff first, shape (n_windows, S).
 
-    The last window ends with each series; the ones before end ``step_size`` (default ``h``) rows earlier each.
+    The last window ends with each series; the ones before end ``step_size`` (default ``h``) rows earlier each. With
+    ``test_size`` there are as many as fit into that many rows at the end. Raises ``ConfigError`` for numbers that
+    cannot be.
     """
     step = h if step_size is None else step_size
+    if test_size is not None and n_windows != 1:
+        raise ConfigError(f"n_windows={n_windows} and test_size={test_size}: give one of the two, it tells the other.")
+    if test_size is not None and test_size < h:
+        raise ConfigError(f"test_size={test_size} is less than the horizon {h}: no window fits.")
     for name, value in (("n_windows", n_windows), ("step_size", step)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise ConfigError(f"{name}={value!r} must be a whole number of at least 1.")
+    if test_size is not None:
+        n_windows = (test_size - h) // step + 1
     back = h + step * np.arange(n_windows - 1, -1, -1)
     return panel.last[None, :] - back[:, None]
 

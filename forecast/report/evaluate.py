@@ -56,7 +56,7 @@ def evaluate(
 
     Returns:
         One row per model (and series, step or cutoff), in the order of the columns. Columns: ``model``, the key,
-        ``mase rmsse mae rmse smape mape`` (percent for the last two), ``owa`` where a model named ``naive2`` is
+        ``mase rmsse mae mse rmse smape mape`` (percent for the last two), ``owa`` where a model named ``naive2`` is
         present, ``coverage-90 width-90 msis-90`` for each level and ``pinball-0.1 wql-0.1 wql`` for quantiles
         (``wql`` is the mean over them). Then what was scored and what was not:
 
@@ -102,7 +102,7 @@ def score(folds: Folds, by: str = "overall") -> pd.DataFrame:
     return scores[[*first, *rest, *COUNTS]]
 
 
-POINT_METRICS = ("mase", "rmsse", "mae", "rmse", "smape", "mape", "owa")
+POINT_METRICS = ("mase", "rmsse", "mae", "mse", "rmse", "smape", "mape", "owa")
 COUNTS = (
     "n_series",
     "n_points",
@@ -190,6 +190,7 @@ def _point_scores(folds: Folds, units: Units, forecast: Float) -> Scores:
         "mase": units.mean(units.total(scaled(error, folds.scales.absolute)) / n_scaled),
         "rmsse": units.mean(np.sqrt(units.total(scaled(error**2, folds.scales.squared)) / n_scaled)),
         "mae": units.mean(units.total(error) / n),
+        "mse": units.mean(units.total(error**2) / n),
         "rmse": units.mean(np.sqrt(units.total(error**2) / n)),
         "smape": units.mean(units.total(symmetric_errors(y, forecast)) / n),
         "mape": units.mean(units.total(percentage_errors(y, forecast)) / n_nonzero),

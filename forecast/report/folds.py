@@ -92,8 +92,8 @@ def read_folds(cv: pd.DataFrame, history: Panel, season_length: int, schema: Sch
     models = find_models(cv, roles)
     _check_rows(cv, roles)
     series = _series_positions(cv, history, schema)
-    cutoff = _ordinals(cv[CUTOFF], history.timeline)
-    step = _ordinals(cv[schema.time_col], history.timeline) - cutoff
+    cutoff = grid_ordinals(cv[CUTOFF], history.timeline)
+    step = grid_ordinals(cv[schema.time_col], history.timeline) - cutoff
     order = _order(series, cutoff, step)
     if order is not None:
         series, cutoff, step = series[order], cutoff[order], step[order]
@@ -148,7 +148,7 @@ def as_stamps(column: pd.Series, timeline: Timeline) -> Stamps:
     raise DataError(Fault(str(column.name), f"the history counts in {expected}, this is {column.dtype}", remedy))
 
 
-def _ordinals(column: pd.Series, timeline: Timeline) -> Int:
+def grid_ordinals(column: pd.Series, timeline: Timeline) -> Int:
     """The last grid point at or before each time; worked out once per distinct time."""
     codes, distinct = pd.factorize(as_stamps(column, timeline))
     ordinals, exact = timeline.ordinals(distinct)

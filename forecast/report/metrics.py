@@ -75,6 +75,14 @@ def rmse(y: Vector, forecast: Vector) -> float:
     return float(root_mean_squared_error(actual, predicted)) if actual.size else np.nan
 
 
+def mse(y: Vector, forecast: Vector) -> float:
+    """Mean squared error, in the squared units of ``y``."""
+    from sklearn.metrics import mean_squared_error
+
+    actual, predicted = _scored(y, forecast)
+    return float(mean_squared_error(actual, predicted)) if actual.size else np.nan
+
+
 def mape(y: Vector, forecast: Vector) -> float:
     """Mean absolute error in percent of the actual; points whose actual is zero are left out."""
     from sklearn.metrics import mean_absolute_percentage_error

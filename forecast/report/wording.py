@@ -6,7 +6,7 @@ import math
 import re
 
 METRIC_NAMES = {
-    "mase": "MASE", "rmsse": "RMSSE", "mae": "MAE", "rmse": "RMSE", "smape": "sMAPE", "mape": "MAPE",
+    "mase": "MASE", "rmsse": "RMSSE", "mae": "MAE", "mse": "MSE", "rmse": "RMSE", "smape": "sMAPE", "mape": "MAPE",
     "owa": "OWA", "wql": "WQL",
 }  # fmt: skip
 LONGEST_LABEL = 40

@@ -16,6 +16,7 @@ from torch import nn
 from forecast.conformal import Conformal, calibrate
 from forecast.errors import ConfigError, ForecastWarning
 from forecast.model import Prediction, Task
+from forecast.nets.averaged import averaged, members_of
 from forecast.nets.facts import Architecture, Facts, Needs, needs_of
 from forecast.nets.heads import point_index
 from forecast.nets.scaling import scale_window
@@ -146,9 +147,10 @@ class Neural:
         from forecast.training.run import Job, train  # Lightning is imported by those who train
 
         prepared = self.prepare(panel, task)
+        job = Job(self.architecture, prepared.facts, self.training, task.seed, self.name, task.progress)
+        outcome = train(prepared.net, prepared.source, job)
+        prepared = prepared._replace(net=averaged(prepared.net, list(outcome.kept.values())))
         source, facts, net, encoding, _ = prepared
-        job = Job(self.architecture, facts, self.training, task.seed, self.name, task.progress)
-        outcome = train(net, source, job)
         if isinstance(source, StreamSource):
             from forecast.training.stateful import finish
 
@@ -176,6 +178,7 @@ def history_of(outcome: Outcome, training: Training, windows: int, validation_wi
         "steps": outcome.steps,
         "seconds": round(outcome.seconds, 3),
         "training": training.recipe,
+        **({"snapshots": len(outcome.kept), "snapshot_steps": list(outcome.kept)} if training.snapshots > 1 else {}),
         "learning_rate": outcome.learning_rate,
         "windows": windows,
         "validation_windows": validation_windows,
@@ -226,8 +229,10 @@ class FittedNeural:
         tail = panel.tail(size)
         if self.facts.channels == 1 and has_unknown(tail):
             tail = fill_unknown(tail, "interpolate")
-        levels = needs_of(self.architecture).levels
-        affine = anchored((fit_ratio if levels else fit_affine)(tail), tail, panel)
+        needs = needs_of(self.architecture)
+        # What is divided by the window's spread may come in any units; the rest needs those it was trained in.
+        units = fit_ratio(tail) if needs.levels else fit_affine(tail if needs.spread else panel)
+        affine = anchored(units, tail, panel)
         trained_as = None if self.ids is None else self.ids.get_indexer(panel.ids).astype(np.int64)
         masked = self.facts.channels == 2
         store = build_store(
@@ -238,13 +243,13 @@ class FittedNeural:
         starts = last_windows(store, size)
         with torch.inference_mode():
             for rows in chunks(len(panel)):
-                output, scale = self._scaled_outputs(gather(store, starts[rows], size), levels)
+                output, scale = self._scaled_outputs(gather(store, starts[rows], size), needs)
                 outputs[rows] = output
                 spread[rows] = scale
         return affine.inverse(outputs), spread * affine.spread
 
-    def _scaled_outputs(self, batch: Batch, levels: bool) -> tuple[Float, Float]:
-        scaled = scale_window(batch, levels)
+    def _scaled_outputs(self, batch: Batch, needs: Needs) -> tuple[Float, Float]:
+        scaled = scale_window(batch, needs.levels, needs.spread)
         restored = scaled.restore(self.net(scaled.batch))
         return restored.numpy().astype(np.float64), scaled.scale[:, 0].numpy().astype(np.float64)
 
@@ -265,7 +270,7 @@ class FittedNeural:
         return np.maximum.accumulate(result, axis=-1)
 
     def describe(self) -> dict[str, Any]:
-        """Sizes, layers, learning curves."""
+        """Sizes, layers (of one net where several are averaged; ``parameters`` are those of all), learning curves."""
         example = torch.zeros(2, self.facts.input_size)
         observed = torch.ones_like(example) if self.facts.channels == 2 else None
         static = torch.zeros(2, self.facts.static) if self.facts.static else None
@@ -276,7 +281,7 @@ class FittedNeural:
             "h": self.facts.h,
             "seasons": list(self.facts.seasons),
             "parameters": parameter_count(self.net),
-            "layers": layer_table(self.net, Batch(example, observed, static=static)),
+            "layers": layer_table(members_of(self.net)[0], Batch(example, observed, static=static)),
             **self.history,
         }
 

@@ -76,6 +76,7 @@ class Source:
         validation: start rows of the validation windows, shape (V,); V may be 0.
         validation_series: the series of each validation window, shape (V,).
         levels: whether windows keep level and sign.
+        spread: whether windows are divided by their spread.
         zeros: where zero of each series' original values lies in the store's units, shape (S,), for losses that ask.
         whole: whether windows are whole series as far as possible; batches then take the series in turn.
         common: whether the store is in units common to all series, which windows keep.
@@ -89,13 +90,14 @@ class Source:
     input_size: int
     h: int
     levels: bool = False
+    spread: bool = True
     zeros: Tensor | None = None
     whole: bool = False
     common: bool = False
 
     def scaled(self, batch: Batch) -> Scaled:
         """``batch`` in the units that the net works in."""
-        return unscaled(batch) if self.common else scale_window(batch, self.levels)
+        return unscaled(batch) if self.common else scale_window(batch, self.levels, self.spread)
 
     def batch(self, batch_size: int, seed: int, step: int, progress: float) -> Batch:
         """The training batch of ``step``: a pure function of its arguments."""
@@ -173,7 +175,18 @@ def build_source(
         raise DataError(too_short(panel, least, h))
     starts, series = _validation_starts(store, held_out, input_size, h)
     kept = torch.from_numpy(starts)
-    return Source(store, affine, windows, kept, series, input_size, h, levels=needs.levels, whole=needs.whole > 0)
+    return Source(
+        store,
+        affine,
+        windows,
+        kept,
+        series,
+        input_size,
+        h,
+        levels=needs.levels,
+        spread=needs.spread,
+        whole=needs.whole > 0,
+    )
 
 
 def _validation_starts(store: Store, held_out: Int, input_size: int, h: int) -> tuple[Int, Int]:

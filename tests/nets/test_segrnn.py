@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
+from forecast import Forecaster
 from forecast.errors import ConfigError
 from forecast.nets.facts import Facts
+from forecast.nets.scaling import scale_window
 from forecast.nets.segments import segment_length, segments
 from forecast.nets.segrnn import SegRNN
 from forecast.windows.gather import Batch
@@ -93,3 +96,36 @@ def test_recursive_decoding_has_no_positions_to_learn():
 def test_an_unknown_decoding_is_refused_with_the_known_ones():
     with pytest.raises(ConfigError, match="parallel, recursive"):
         SegRNN(decoding="direct").build(Facts(12, 3))
+
+
+def test_a_window_in_units_of_its_series_loses_its_last_value_only():
+    batch = Batch(torch.tensor([[1.0, 5.0, 3.0], [4.0, 4.0, 4.0]]), None, torch.tensor([[7.0], [4.0]]))
+    scaled = scale_window(batch, spread=False)
+    assert scaled.batch.past.tolist() == [[-2.0, 2.0, 0.0], [0.0, 0.0, 0.0]]
+    assert scaled.batch.future is not None and scaled.batch.future.tolist() == [[4.0], [0.0]]
+    assert scaled.restore(torch.ones(2, 1, 1)).tolist() == [[[4.0]], [[4.0]]]  # a constant past gives a constant
+
+
+@pytest.fixture(scope="module")
+def in_series_units(frame, quick):
+    net = SegRNN(input_size=12, segment=4, hidden_size=4, scaling="series")
+    return Forecaster({"net": net}, h=3, training=quick, progress=False).fit(frame)
+
+
+def test_in_units_of_the_series_forecasts_move_with_level_and_unit(in_series_units, frame):
+    plain = in_series_units.predict(frame)["net"]
+    moved = in_series_units.predict(frame.assign(y=250.0 * frame["y"] - 40.0))["net"]
+    np.testing.assert_allclose(moved, 250.0 * plain - 40.0, rtol=1e-4)
+
+
+def test_the_unit_is_that_of_all_rows_given_not_of_the_window(in_series_units, frame, quick):
+    first = frame.groupby("unique_id").cumcount() == 0  # long before the window
+    louder = frame.assign(y=frame["y"].where(~first, 1e3 * frame["y"]))
+    assert not np.allclose(in_series_units.predict(louder)["net"], in_series_units.predict(frame)["net"], rtol=1e-6)
+    by_window = Forecaster({"net": SegRNN(12, 4, 4)}, h=3, training=quick, progress=False).fit(frame)
+    np.testing.assert_array_equal(by_window.predict(louder)["net"], by_window.predict(frame)["net"])
+
+
+def test_an_unknown_scaling_is_refused_with_the_known_ones():
+    with pytest.raises(ConfigError, match="scaling='x' is not one of window, series"):
+        SegRNN(scaling="x").build(Facts(12, 3))

@@ -79,6 +79,20 @@ def test_rolling_cutoffs_end_with_the_data_and_step_back():
     assert cutoffs.tolist() == [[5, 1], [6, 2], [7, 3]]
 
 
+def test_as_many_windows_as_fit_into_the_test_rows():
+    rows = panel([0.0] * 20)
+    assert rolling_cutoffs(rows, 3, step_size=2, test_size=8)[:, 0].tolist() == [12, 14, 16]
+    assert rolling_cutoffs(rows, 3, step_size=1, test_size=3)[:, 0].tolist() == [16]
+
+
+def test_test_rows_that_no_window_fits_or_that_contradict_are_refused():
+    rows = panel([0.0] * 20)
+    with pytest.raises(ConfigError, match="test_size=2 is less than the horizon 3"):
+        rolling_cutoffs(rows, 3, test_size=2)
+    with pytest.raises(ConfigError, match="n_windows=4 and test_size=9"):
+        rolling_cutoffs(rows, 3, n_windows=4, test_size=9)
+
+
 @pytest.mark.parametrize("bad", [0, -1, 1.5, True, "3"])
 def test_rolling_cutoffs_refuse_a_number_of_windows_that_is_no_count(bad):
     with pytest.raises(ConfigError, match="n_windows"):

@@ -31,6 +31,7 @@ def test_scores_by_hand() -> None:
     cv, panel = by_hand()
     scores = evaluate(cv, panel, 1).iloc[0]
     assert scores["mae"] == 1.5
+    assert scores["mse"] == pytest.approx(2.5)
     assert scores["rmse"] == pytest.approx(np.sqrt(2.5))
     assert scores["smape"] == pytest.approx(31.111, abs=5e-4)
     assert scores["mape"] == pytest.approx(35)
@@ -69,7 +70,8 @@ def per_series(cv: pd.DataFrame, panel: Panel, season_length: int, model: str) -
             squared.append((error / metrics.seasonal_scale(known, season_length, power=2)) ** 2)
         scaled, squared = np.concatenate(scaled), np.concatenate(squared)
         rows.append({
-            "mae": metrics.mae(y, forecast), "rmse": metrics.rmse(y, forecast), "mape": metrics.mape(y, forecast),
+            "mae": metrics.mae(y, forecast), "mse": metrics.mse(y, forecast),
+            "rmse": metrics.rmse(y, forecast), "mape": metrics.mape(y, forecast),
             "smape": metrics.smape(y, forecast), "mase": _mean(scaled), "rmsse": np.sqrt(_mean(squared)),
         })  # fmt: skip
     return pd.DataFrame(rows)
