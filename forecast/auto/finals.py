@@ -63,12 +63,14 @@ def run_finals(
 
     A net that was still improving when its heat ended trains on, holding out the last horizon, on which all finalists
     are then weighed again. One that was best before trains exactly that far again, on everything. Without time left,
-    or when no training succeeds, nets stay as their heats left them.
+    or when no training succeeds, nets stay as their heats left them. Nets without a weight train on as well when the
+    best of them is near the baselines and still improving: a heat on a busy machine is short, and time is left.
     """
     nets = [(t, w) for t, w in zip(trials, common, strict=True) if t.candidate.is_net]
     weighty = [pair for pair in nets if pair[1] > 0.0]
     workers = available_workers()
-    going_on = clock.seconds is not None and bool(weighty) and max(weighty, key=lambda pair: pair[1])[0].improving
+    leader = max(weighty, key=lambda pair: pair[1])[0] if weighty else _contender(trials, folds)
+    going_on = clock.seconds is not None and leader is not None and leader.improving
     chosen = _promising(nets, folds) if going_on else weighty
     if clock.left() < LEAST_SECONDS:
         going_on, places = False, []
@@ -87,6 +89,14 @@ def run_finals(
     if not any(one.is_net for one in finalists):
         finalists += [_as_it_was(trial, latest, training) for trial, _ in chosen]
     return Finals(tuple(finalists), latest)
+
+
+def _contender(trials: Sequence[Trial], folds: Folds) -> Trial | None:
+    """The best net, if it is not hopelessly behind the best of all."""
+    losses = [folds.loss(trial.forecasts) for trial in trials]
+    nets = [number for number, trial in enumerate(trials) if trial.candidate.is_net]
+    best = min(nets, key=lambda number: losses[number], default=None)
+    return trials[best] if best is not None and losses[best] <= HOPELESS * min(losses) else None
 
 
 def _promising(nets: Sequence[tuple[Trial, float]], folds: Folds) -> list[tuple[Trial, float]]:
@@ -153,7 +163,8 @@ def _places(
 
 def _again(trial: Trial, training: Training) -> Training:
     """Exactly the part of the heat that led to its best weights."""
-    return replace(training, max_steps=trial.best_step, cycles=trial.cycles)
+    snapshots = min(training.snapshots, trial.cycles)
+    return replace(training, max_steps=trial.best_step, cycles=trial.cycles, snapshots=snapshots)
 
 
 def _all_of_it(task: Task) -> Task:
