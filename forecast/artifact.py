@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
-from forecast.atomic import write_bytes, write_text
+from forecast.atomic import locked, write_bytes, write_text
 from forecast.errors import ArtifactError, printable
 
 FORMAT = 1
@@ -61,7 +60,7 @@ def write(folder: str | Path, artifact: Artifact) -> Path:
     }
     text = _manifest_text(files, artifact.facts)
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with locked(folder):
         check_place(folder)  # again: somebody may have saved something else while we waited
         for group, (data, digest) in parts.items():
             path = folder / _part_name(group, digest)
@@ -96,23 +95,6 @@ def check_place(folder: str | Path) -> None:
             )
 
 
-@contextmanager
-def _locked(folder: Path, shared: bool = False) -> Iterator[None]:
-    """Hold ``folder`` alone, or with others who only read; where the system has no such lock, go on without."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems refuse
-            fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _part_name(group: str, digest: str) -> str:
     return f"{group}-{digest[:16]}.safetensors"
 
@@ -137,7 +119,7 @@ def read(folder: str | Path) -> Artifact:
     folder = Path(folder)
     for attempt in range(READ_ATTEMPTS):
         # Saving removes the parts of the model before. Who was overtaken by it looks again while nobody saves.
-        with _locked(folder, shared=True) if attempt else nullcontext():
+        with locked(folder, shared=True) if attempt else nullcontext():
             manifest = read_manifest(folder)
             try:
                 arrays = {group: _read_part(folder, entry) for group, entry in manifest["files"].items()}

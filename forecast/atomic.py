@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LONGEST_NAME = 200  # most file systems stop at 255 bytes; the temporary name adds about forty
@@ -43,6 +43,26 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 def write_text(path: str | os.PathLike[str], data: str) -> None:
     """:func:`write_bytes` for text: UTF-8, line ends kept as they are."""
     write_bytes(path, data.encode("utf-8"))
+
+
+@contextmanager
+def locked(folder: str | os.PathLike[str], shared: bool = False) -> Iterator[None]:
+    """Hold ``folder`` alone, or with others who only read; where the system has no such lock, go on without.
+
+    The kernel keeps the lock and lets go when a process dies, so that no lock file is left behind.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems refuse
+            fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.arguments import whole_number
 from forecast.errors import ConfigError
-from forecast.model import Advancing, Fitted, Model, Prediction, Task
-from forecast.models import as_model, create
+from forecast.model import Advancing, Continuing, Fitted, Model, Prediction, Task
+from forecast.models import as_model, create, entries
 from forecast.panel.panel import Panel
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ Float = npt.NDArray[np.float64]
 
 COMBINATIONS = ("mean", "median", "robust", "weighted")
 SEED_STRIDE = 7919
+MOST_SEEDS = 100
 
 
 @dataclass(frozen=True)
@@ -175,19 +178,23 @@ COMBINED = {"mean": weighted_mean, "median": weighted_median, "robust": robust_m
 class Ensemble:
     """Several models, combined.
 
-    A name that comes twice is the same model from another seed, so three times ``segrnn`` is a seed ensemble.
+    A name that comes twice is the same model from another seed, so three times ``segrnn`` is a seed ensemble, and so
+    is ``Ensemble(("segrnn",), seeds=3)``. Every net trains by the training settings, ``max_time`` included.
 
     Args:
         members: names of models or baselines.
         combine: ``mean``, ``median`` (a member gone astray does no harm), ``robust`` (half-way between them) or
             ``weighted``: a mean weighted by the inverse of the squared error on the last rows of each series, for
             which every member is fitted a second time.
+        seeds: how many seeds each net among the members is trained from, 1 to 100. A baseline, where a seed changes
+            nothing, is there once whatever this says.
 
-    Raises ``ConfigError`` when fitted without members or with an unknown combination.
+    Raises ``ConfigError`` when fitted without members, with an unknown combination or an impossible number of seeds.
     """
 
     members: tuple[str, ...] = ("segrnn", "segrnn", "segrnn")
     combine: str = "median"
+    seeds: int = 1
 
     def trained_by(self, training: Training, name: str) -> EnsembleModel:
         """The ensemble as a model whose nets train by ``training``."""
@@ -195,17 +202,22 @@ class Ensemble:
             raise ConfigError(f"{name}: members is empty. Name at least one model.")
         if self.combine not in COMBINATIONS:
             raise ConfigError(f"{name}: combine={self.combine!r} is not one of {', '.join(COMBINATIONS)}.")
+        whole_number(f"{name}: seeds", self.seeds, 1, MOST_SEEDS)
         refuse_nested(name, self.members)
         return EnsembleModel(self, training, name)
 
 
 @dataclass(frozen=True)
 class EnsembleModel:
-    """An ensemble with training settings: satisfies :class:`forecast.model.Model`."""
+    """An ensemble with training settings: satisfies :class:`forecast.model.Model`.
+
+    ``start`` is a fitted ensemble whose members of the same names training begins with; ``None`` begins anew.
+    """
 
     spec: Ensemble
     training: Training
     name: str = "ensemble"
+    start: Fitted | None = field(default=None, repr=False, compare=False)
 
     @property
     def reads_static(self) -> bool:
@@ -220,16 +232,29 @@ class EnsembleModel:
     def models(self) -> dict[str, tuple[Model, int]]:
         """Every member by a name of its own, with the number of its seed."""
         named: dict[str, tuple[Model, int]] = {}
+        counts: Counter[str] = Counter()
         for member in self.spec.members:
-            number = sum(name == member or name.startswith(f"{member}#") for name in named)
-            name = f"{member}#{number + 1}" if number else member
-            named[name] = as_model(create(member), name, self.training), number
+            for _ in range(self.spec.seeds if entries()[member].is_net else 1):
+                number = counts[member]
+                name = f"{member}#{number + 1}" if number else member
+                named[name] = as_model(create(member), name, self.training), number
+                counts[member] += 1
         return named
+
+    def continued(self, fitted: Fitted) -> EnsembleModel:
+        """The same ensemble, the training of its nets begun with the weights that they have in ``fitted``."""
+        return replace(self, start=fitted)
+
+    def _begun(self, name: str, model: Model) -> Model:
+        """The member ``model``, continued where there is one of its name to continue."""
+        before = self.start.members if isinstance(self.start, FittedEnsemble) else ()
+        fitted = next((member.fitted for member in before if member.name == name), None)
+        return model.continued(fitted) if fitted is not None and isinstance(model, Continuing) else model
 
     def fit(self, panel: Panel, task: Task) -> FittedEnsemble:
         """Fit every member on ``panel``; raises what they raise."""
         members = tuple(
-            Member(name, model, model.fit(panel, reseeded(task, number)))
+            Member(name, model, self._begun(name, model).fit(panel, reseeded(task, number)))
             for name, (model, number) in self.models().items()
         )
         weights = self._validated(panel, task) if self.spec.combine == "weighted" else Weights.equal(len(members))

@@ -123,3 +123,26 @@ class MissingExtraError(ImportError):
 
 class ForecastWarning(UserWarning):
     """Something the user should know, though nothing was lost."""
+
+
+EXIT_CODES: dict[type[BaseException], int] = {
+    ConfigError: 2,
+    MissingExtraError: 2,
+    NotFittedError: 2,
+    DataError: 4,
+    TrainingError: 5,
+    ArtifactError: 6,
+    DownloadError: 7,
+    StorageError: 8,
+    AlreadyRunningError: 9,
+    FencedError: 9,
+}
+
+
+def exit_code(error: BaseException) -> int:
+    """What the command exits with for ``error``: 1 for one that nobody foresaw.
+
+    >>> exit_code(ConfigError("h=0"))
+    2
+    """
+    return next((EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES), 1)

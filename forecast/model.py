@@ -89,6 +89,15 @@ class Model(Protocol):
         ...
 
 
+@runtime_checkable
+class Continuing(Model, Protocol):
+    """A model whose training can begin with the weights of one fitted before."""
+
+    def continued(self, fitted: Fitted) -> Model:
+        """The same model, its training begun with the weights of ``fitted`` where those fit, else anew."""
+        ...
+
+
 def check_features(models: Mapping[str, Model], panel: Panel) -> None:
     """Warn once, before training, about the nets that make no use of the static features that the panel has.
 

@@ -38,6 +38,7 @@ MOST_LAYERS = 1000  # stacking is a loop: without a bound a forged number would 
 def model_facts(model: Any, fitted: Any) -> dict[str, Any]:
     """Class, hyper-parameters and what fitting left behind: of nets that of training, of ensembles their members."""
     from forecast.ensemble import FittedEnsemble
+    from forecast.nets.averaged import members_of
     from forecast.training.cold import FittedCold
     from forecast.training.neural import FittedNeural, Neural
 
@@ -61,6 +62,7 @@ def model_facts(model: Any, fitted: Any) -> dict[str, Any]:
             "training": fitted.history["training"],
             "facts": asdict(fitted.facts),
             "static": encoding_facts(fitted.encoding),
+            "snapshots": len(members_of(fitted.net)),
             **({"units": asdict(fitted.units)} if isinstance(fitted, FittedCold) else {}),
             "history": fitted.history,
             "calibration_windows": None if fitted.intervals is None else fitted.intervals.count,
@@ -168,6 +170,7 @@ def _restore_neural(
     import torch
 
     from forecast.conformal import check_table
+    from forecast.nets.averaged import builder
     from forecast.nets.stream import StreamNet
     from forecast.training.cold import FittedCold
     from forecast.training.neural import FittedNeural, Neural
@@ -178,7 +181,10 @@ def _restore_neural(
     facts = _facts(spec, entry, task)
     training = build(Training, entry["training"])
     model = Neural(spec, training, entry["name"])
-    make = streaming(spec, entry["name"]).stream if training.stateful else spec.build
+    count = entry.get("snapshots", 1)
+    if type(count) is not int or not 1 <= count <= training.snapshots:
+        raise ConfigError(f"snapshots={count!r}")
+    make = builder(streaming(spec, entry["name"]).stream if training.stateful else spec.build, count)
     net = _bare_net(spec, facts, entry, make)
     state = {k.removeprefix("net."): torch.from_numpy(v.copy()) for k, v in arrays.items() if k.startswith("net.")}
     wanted = {name: (tuple(value.shape), value.dtype) for name, value in net.state_dict().items()}

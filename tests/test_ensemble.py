@@ -136,6 +136,36 @@ def test_members_of_one_name_are_trained_from_different_seeds() -> None:
     assert reseeded(task, 1).seed not in (5, reseeded(task, 2).seed)
 
 
+def test_seeds_multiply_the_nets_among_the_members_and_leave_baselines_alone() -> None:
+    def numbered(ensemble: Ensemble) -> list[tuple[str, int]]:
+        model = named_models(ensemble, Training())["ensemble"]
+        return [(name, number) for name, (_, number) in model.models().items()]
+
+    assert numbered(Ensemble(("segrnn",), seeds=3)) == numbered(Ensemble(("segrnn", "segrnn", "segrnn")))
+    assert [name for name, _ in numbered(Ensemble(("lstm", "theta", "gru", "lstm"), seeds=2))] == [
+        "lstm",
+        "lstm#2",
+        "theta",
+        "gru",
+        "gru#2",
+        "lstm#3",
+        "lstm#4",
+    ]
+
+
+def test_several_seeds_of_a_net_train_to_different_weights_and_survive_save_and_load(
+    frame: pd.DataFrame, quick: Training, tmp_path
+) -> None:
+    ensemble = Ensemble(("mlp",), "mean", seeds=2)
+    forecaster = Forecaster(ensemble, h=4, freq="MS", training=quick, seed=3, progress=False).fit(frame)
+    first, second = (member.fitted for member in forecaster._fitted["ensemble"].members)
+    assert not np.array_equal(first.predict(to_panel(frame), 4).point, second.predict(to_panel(frame), 4).point)
+    forecaster.save(tmp_path / "m")
+    loaded = Forecaster.load(tmp_path / "m")
+    pd.testing.assert_frame_equal(loaded.predict(), forecaster.predict(), check_exact=True)
+    assert loaded.models["ensemble"].spec.seeds == 2
+
+
 def test_the_weighted_ensemble_prefers_the_member_with_the_smaller_error(frame: pd.DataFrame) -> None:
     forecaster = Forecaster(Ensemble(("naive", "seasonal_naive"), "weighted"), h=6, freq="MS").fit(frame)
     naive, seasonal = forecaster._fitted["ensemble"].weights.default
@@ -179,6 +209,9 @@ def test_an_ensemble_says_whether_any_member_reads_static_features() -> None:
         (Ensemble(("naive",), "mode"), "combine='mode' is not one of mean, median, robust, weighted"),
         (Ensemble(("naive", "ensemble")), "ensemble is an ensemble itself"),
         (Ensemble(("naiv",)), "no model 'naiv'.*Did you mean 'naive'"),
+        (Ensemble(seeds=0), "ensemble: seeds=0 must be a whole number from 1 to 100"),
+        (Ensemble(seeds=10**9), "seeds=1000000000"),
+        (Ensemble(seeds=True), "seeds=True"),
     ],
 )
 def test_an_impossible_ensemble_is_refused_with_its_reason(ensemble: Ensemble, said: str) -> None:

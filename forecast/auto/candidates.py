@@ -85,7 +85,7 @@ def _on_longer_seasons(seasons: list[int]) -> list[Candidate]:
 
 def nets(panel: Panel, task: Task) -> list[Candidate]:
     """Nets that suit the panel, the likeliest first."""
-    stream = {"stateful": True}
+    stream = {"stateful": True, "snapshots": 1}
     if np.median(panel.lengths) < LONG:
         return [
             Candidate("lstm_stateful", create("lstm"), stream),

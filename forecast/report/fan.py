@@ -60,7 +60,7 @@ def draw_fan(axes: Axes, view: View, colors: Mapping[str, str]) -> None:
     axes.set_title(view.title)
     axes.margins(x=0.0, y=0.08)
     plain_ticks(axes)
-    _date_axis(axes, times)
+    date_axis(axes, times)
     ends = {line.name: _last(line.values) for line in view.lines} | {"actual": _last(view.actual)}
     label_ends(axes, {name: end for name, end in ends.items() if np.isfinite(end)}, {**colors, "actual": INK})
 
@@ -86,7 +86,8 @@ def _plottable(view: View) -> tuple[Times, Times]:
     return np.arange(1 - view.past_times.size, 1), np.arange(1, view.times.size + 1)
 
 
-def _date_axis(axes: Axes, times: Times) -> None:
+def date_axis(axes: Axes, times: Times) -> None:
+    """Few, short dates below the picture where ``times`` are dates."""
     if times.dtype.kind != "M":
         return
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter

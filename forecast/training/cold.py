@@ -24,12 +24,12 @@ from forecast.panel.encoding import Encoding, fit_encoding
 from forecast.panel.panel import Panel
 from forecast.panel.units import CommonUnits, fit_common
 from forecast.training.calibration import calibration_starts, residuals
+from forecast.training.history import history_of
 from forecast.training.neural import (
     FittedNeural,
     Prepared,
     chunks,
     derived_input_size,
-    history_of,
     supported_seasons,
     trained_probs,
 )

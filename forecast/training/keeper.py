@@ -1,11 +1,11 @@
-"""What is kept while training runs: learning curves, the best weights, and a place to resume from."""
+"""What is kept while training runs: learning curves, the best weights or several, and a place to resume from."""
 
 from __future__ import annotations
 
 import json
 import math
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +16,14 @@ from torch import Tensor
 
 from forecast.atomic import write_bytes
 from forecast.errors import ForecastWarning, TrainingError, printable
+from forecast.training.curve import CurvePoint
 from forecast.training.module import ForecastModule
 from forecast.training.plateau import Plateau
+from forecast.training.snapshots import above, chosen
 
 FILE = "training.safetensors"
 # Validation losses closer than this share are a tie.
 TIE = 0.02
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """One validation: where training was and how well it did. Losses are in window units.
-
-    ``gradient_norm`` is the mean since the validation before, ``gradient_peak`` the largest, ``clipped`` the share of
-    the steps that were clipped, ``layer_norms`` the norms layer by layer.
-    """
-
-    step: int
-    seconds: float
-    train_loss: float
-    validation_loss: float | None
-    gradient_norm: float
-    cycle: int
-    ends_cycle: bool
-    learning_rate: float
-    gradient_peak: float = 0.0
-    clipped: float = 0.0
-    layer_norms: dict[str, float] = field(default_factory=dict)
 
 
 class Keeper(pl.Callback):
@@ -50,17 +31,24 @@ class Keeper(pl.Callback):
 
     Without validation windows the last weights are the best. With ``folder`` everything needed to go on is written
     there after each validation, atomically and without pickle. With ``plateau`` the learning rate follows validation.
+    With more than one of ``snapshots`` the weights at other ends of cycles are kept beside the best.
     """
 
     def __init__(
-        self, patience: int | None, folder: Path | None, fingerprint: str, plateau: Plateau | None = None
+        self,
+        patience: int | None,
+        folder: Path | None,
+        fingerprint: str,
+        plateau: Plateau | None = None,
+        snapshots: int = 1,
     ) -> None:
         self.patience = patience
+        self.snapshots = snapshots
         self.plateau = plateau
         self.folder = folder
         self.fingerprint = fingerprint
         self.curves: list[CurvePoint] = []
-        self.best: dict[str, Tensor] = {}
+        self.kept: dict[int, dict[str, Tensor]] = {}  # by step, ascending
         self.best_point: CurvePoint | None = None
         self.finished = False
 
@@ -87,22 +75,28 @@ class Keeper(pl.Callback):
         self.curves.append(point)
         if self._is_better(point):
             self.best_point = point
-            with module.average.applied():
-                self.best = {name: value.detach().clone() for name, value in module.net.state_dict().items()}
+        self._keep(point.step, module)
         self._set_cut(module)
         for logger in trainer.loggers:
-            logger.log_metrics(_flat(point), step=point.step)
+            logger.log_metrics(point.flat(), step=point.step)
         self.finished = module.budget.progress(module.done) >= 1.0 or self._out_of_patience()
         if self.folder is not None:
             self._save(self.folder, trainer, module)
         if self.finished:
             trainer.should_stop = True
 
+    def _keep(self, step: int, module: ForecastModule) -> None:
+        """Hold the weights at ``step`` where they are worth it, and let go of those that no longer are."""
+        steps = chosen(self.curves, self.best_point, self.snapshots)
+        if step in steps:
+            with module.average.applied():
+                self.kept[step] = {name: value.detach().clone() for name, value in module.net.state_dict().items()}
+        self.kept = {step: self.kept[step] for step in steps if step in self.kept}
+
     def _set_cut(self, module: ForecastModule) -> None:
         """What is left of the learning rate after the validations so far; of training losses where there are none."""
         if self.plateau is not None:
-            losses = [p.train_loss if p.validation_loss is None else p.validation_loss for p in self.curves]
-            module.cut = self.plateau.cut(losses)
+            module.cut = self.plateau.cut([point.judged for point in self.curves])
 
     def _check_finite(self, point: CurvePoint) -> None:
         """Refuse to go on, and to publish anything, once numbers are lost. One look a period costs no device sync."""
@@ -128,7 +122,7 @@ class Keeper(pl.Callback):
             return point.ends_cycle
         rivals = [p.validation_loss for p in self.curves if p.ends_cycle == point.ends_cycle]
         lowest = min(loss for loss in rivals if loss is not None)
-        return point.validation_loss <= lowest + TIE * abs(lowest)  # a loss of one's own may be negative
+        return point.validation_loss <= above(lowest, TIE)
 
     def _out_of_patience(self) -> bool:
         """Whether enough whole cycles have passed since the cycle of the best validation."""
@@ -140,7 +134,8 @@ class Keeper(pl.Callback):
 
     def _save(self, folder: Path, trainer: pl.Trainer, module: ForecastModule) -> None:
         tensors = {f"net.{name}": value for name, value in module.net.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        for step, weights in self.kept.items():
+            tensors |= {f"kept.{step}.{name}": value for name, value in weights.items()}
         tensors |= {f"average.{number}": value for number, value in enumerate(module.average.mean)}
         state = trainer.optimizers[0].state_dict()["state"]
         for number, slots in state.items():
@@ -181,7 +176,7 @@ class Keeper(pl.Callback):
         module.net.load_state_dict(_under(tensors, "net."))
         module.done = facts["step"]
         module.budget.elapsed_before = facts["elapsed"]
-        self.best = _under(tensors, "best.")
+        self.kept = _by_number(_under(tensors, "kept."))
         averages = _under(tensors, "average.")
         module.resumed_average = [averages[str(n)] for n in range(len(averages))], facts["averaged_steps"]
         module.learning_rate = facts["learning_rate"]
@@ -190,11 +185,7 @@ class Keeper(pl.Callback):
         for point in self.curves:
             if self._is_better(point):
                 self.best_point = point
-        slots: dict[int, Any] = {}
-        for name, value in _under(tensors, "optimizer.").items():
-            number, slot = name.split(".", 1)
-            slots.setdefault(int(number), {})[slot] = value
-        return slots
+        return _by_number(_under(tensors, "optimizer."))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -203,16 +194,17 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         return facts, {name: file.get_tensor(name) for name in file.keys()}
 
 
-def _flat(point: CurvePoint) -> dict[str, float]:
-    """A point as one line of a log; a layer has a column of its own."""
-    values = asdict(point)
-    layers = values.pop("layer_norms")
-    columns = {f"gradient_norm/{name}": norm for name, norm in layers.items()}
-    return {name: value for name, value in values.items() if value is not None} | columns
-
-
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _by_number(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """What is called ``number.name``, by number, ascending."""
+    found: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, _, name = key.partition(".")
+        found.setdefault(int(number), {})[name] = value
+    return dict(sorted(found.items()))
 
 
 def _ours(module: pl.LightningModule) -> ForecastModule:
@@ -236,6 +228,6 @@ class ResumeOptimizer(pl.Callback):
 
 def as_best(module: ForecastModule, keeper: Keeper) -> None:
     """Load the best weights into the net."""
-    if keeper.best:
+    if keeper.best_point is not None:
         with torch.no_grad():
-            module.net.load_state_dict(keeper.best)
+            module.net.load_state_dict(keeper.kept[keeper.best_point.step])

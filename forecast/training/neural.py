@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import nn
 
 from forecast.conformal import Conformal, calibrate
 from forecast.errors import ConfigError, ForecastWarning
-from forecast.model import Prediction, Task
+from forecast.model import Fitted, Prediction, Task
 from forecast.nets.averaged import averaged, members_of
 from forecast.nets.facts import Architecture, Facts, Needs, needs_of
 from forecast.nets.heads import point_index
@@ -26,6 +26,7 @@ from forecast.panel.fill import fill_unknown
 from forecast.panel.panel import Panel
 from forecast.panel.units import CommonUnits
 from forecast.training.calibration import calibration_starts, residuals
+from forecast.training.history import history_of
 from forecast.training.runtime import keep_freed_memory
 from forecast.training.settings import Training
 from forecast.training.source import Source, build_source
@@ -85,11 +86,15 @@ class Prepared(NamedTuple):
 
 @dataclass(frozen=True)
 class Neural:
-    """An architecture with its training settings: satisfies :class:`forecast.model.Model`."""
+    """An architecture with its training settings: satisfies :class:`forecast.model.Model`.
+
+    ``start`` is a model whose weights training begins with, see :meth:`continued`; ``None`` begins anew.
+    """
 
     architecture: Architecture
     training: Training = field(default_factory=Training)
     name: str = "net"
+    start: Fitted | None = field(default=None, repr=False, compare=False)
 
     @property
     def reads_static(self) -> bool:
@@ -100,6 +105,14 @@ class Neural:
     def needs_static(self) -> bool:
         """Whether the architecture has nothing but static features to go by."""
         return needs_of(self.architecture).cold
+
+    def continued(self, fitted: Fitted) -> Neural:
+        """The same model, its training begun with the weights of ``fitted``, a model trained before.
+
+        Where they do not fit the net that the panel asks for, training begins anew. ``start`` in the history of what
+        :meth:`fit` returns tells which: ``warm``, or ``cold: `` and the reason.
+        """
+        return replace(self, start=fitted)
 
     def prepare(self, panel: Panel, task: Task) -> Prepared:
         """Everything up to training; the net is new from ``task.seed``.
@@ -145,11 +158,19 @@ class Neural:
     def fit(self, panel: Panel, task: Task) -> FittedNeural:
         """Train on ``panel``. Raises ``DataError`` when no series is long enough, ``TrainingError`` on divergence."""
         from forecast.training.run import Job, train  # Lightning is imported by those who train
+        from forecast.training.warm import WARM, start_from, weights_digest
 
         prepared = self.prepare(panel, task)
-        job = Job(self.architecture, prepared.facts, self.training, task.seed, self.name, task.progress)
+        begun = "" if self.start is None else start_from(prepared, panel.ids, self.start)
+        weights = weights_digest(prepared.net) if begun == WARM else ""
+        job = Job(self.architecture, prepared.facts, self.training, task.seed, self.name, task.progress, weights)
         outcome = train(prepared.net, prepared.source, job)
-        prepared = prepared._replace(net=averaged(prepared.net, list(outcome.kept.values())))
+        averages = prepared._replace(net=averaged(prepared.net, list(outcome.kept.values())))
+        fitted = self._finished(panel, averages, outcome)
+        return replace(fitted, history=fitted.history | {"start": begun}) if begun else fitted
+
+    def _finished(self, panel: Panel, prepared: Prepared, outcome: Outcome) -> FittedNeural:
+        """Calibrate the intervals of a net that was trained."""
         source, facts, net, encoding, _ = prepared
         if isinstance(source, StreamSource):
             from forecast.training.stateful import finish
@@ -168,21 +189,6 @@ class Neural:
             ids=panel.ids if facts.series else None,
             encoding=encoding,
         )
-
-
-def history_of(outcome: Outcome, training: Training, windows: int, validation_windows: int) -> dict[str, Any]:
-    """What training left behind, for ``summary()``, the report and the saved model."""
-    return {
-        "curves": [asdict(point) for point in outcome.curves],
-        "best_step": outcome.best_step,
-        "steps": outcome.steps,
-        "seconds": round(outcome.seconds, 3),
-        "training": training.recipe,
-        **({"snapshots": len(outcome.kept), "snapshot_steps": list(outcome.kept)} if training.snapshots > 1 else {}),
-        "learning_rate": outcome.learning_rate,
-        "windows": windows,
-        "validation_windows": validation_windows,
-    }
 
 
 @dataclass(frozen=True)

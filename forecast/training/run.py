@@ -7,19 +7,20 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger
-from torch import nn
+from torch import Tensor, nn
 
 from forecast.errors import TrainingError
 from forecast.nets.facts import Facts
 from forecast.progress import progress as progress_bar
+from forecast.training.curve import CurvePoint
 from forecast.training.finder import RateCurve, sweep
-from forecast.training.keeper import CurvePoint, Keeper, ResumeOptimizer, as_best
+from forecast.training.keeper import Keeper, ResumeOptimizer, as_best
 from forecast.training.module import ForecastModule, ValidationChunks
 from forecast.training.plateau import Plateau
 from forecast.training.runtime import device_type, in_bf16, keep_freed_memory, threads
@@ -33,7 +34,8 @@ from forecast.training.stream_source import StreamSource
 class Job:
     """One training: what is trained, how, from which seed, and what to show of it.
 
-    ``architecture`` is what the net was built from; together with the data it tells one job from another.
+    ``architecture`` is what the net was built from; together with the data it tells one job from another, and so does
+    ``start``, the digest of the weights that training begins with where those are not new.
     """
 
     architecture: object
@@ -42,11 +44,12 @@ class Job:
     seed: int = 0
     label: str = "net"
     shown: bool = False
+    start: str = ""
 
     def fingerprint(self, source: Source | StreamSource) -> str:
         """Identifies the job and its data, so that only the same job is ever resumed."""
         parts = (self.architecture, self.facts, sorted(self.training.recipe.items()), self.seed)
-        digest = hashlib.sha256(repr(parts).encode())
+        digest = hashlib.sha256(repr(parts).encode() + self.start.encode())
         for part in source.content():
             digest.update(part)
         return digest.hexdigest()
@@ -54,13 +57,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training gave: the curves, which point the weights are from, and the peak learning rate."""
+    """What training gave: the curves, which point the best weights are from, and the peak learning rate.
+
+    ``kept`` are the weights at every point that the model is made of, the best one among them, by step.
+    """
 
     curves: tuple[CurvePoint, ...]
     best_step: int
     steps: int
     seconds: float
     learning_rate: float | None = None
+    kept: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
 
 class Bar(pl.Callback):
@@ -127,7 +134,7 @@ def train(net: nn.Module, source: Source | StreamSource, job: Job) -> Outcome:
         fingerprint = job.fingerprint(source)
         folder = Path(training.checkpoint_dir) / f"{job.label}-{fingerprint[:12]}"
     plateau = Plateau(training.plateau_factor, training.plateau_patience) if training.schedule == "plateau" else None
-    keeper = Keeper(training.patience, folder, fingerprint, plateau)
+    keeper = Keeper(training.patience, folder, fingerprint, plateau, training.snapshots)
     devices = range(torch.cuda.device_count())
     with torch.random.fork_rng(devices=devices), quiet_lightning(), threads(training.threads):
         module = ForecastModule(net, source, job.facts, training, budget, job.seed)
@@ -143,7 +150,8 @@ def train(net: nn.Module, source: Source | StreamSource, job: Job) -> Outcome:
     best = keeper.best_point
     if best is None:
         raise TrainingError(f"{job.label}: the training budget left no time for a single step. Raise max_time.")
-    return Outcome(tuple(keeper.curves), best.step, module.done, budget.elapsed(), module.learning_rate)
+    curves = tuple(keeper.curves)
+    return Outcome(curves, best.step, module.done, budget.elapsed(), module.learning_rate, keeper.kept)
 
 
 def rate_curve(net: nn.Module, source: Source | StreamSource, job: Job) -> RateCurve:

@@ -44,6 +44,10 @@ class Training:
             exponential moving average) or ``swa`` (the mean over the end of training, where the rate stays up).
         averaging_decay: decay of ``ema`` for each step.
         averaging_share: share of training, at its end, that ``swa`` averages over.
+        snapshots: how many nets of one training the model is made of, at most; forecasts are their mean. 1: the best
+            weights alone. More, with ``schedule=cycles``: beside them the weights at the latest other ends of cycles
+            that did nearly as well in validation (Huang et al. 2017, "Snapshot Ensembles: Train 1, Get M for Free",
+            arXiv 1704.00109). Training takes no longer; prediction and memory grow with the nets that are kept.
         loss: ``mase`` (absolute error over the window's seasonal naive error), ``smape`` (over the mean size of
             forecast and actual), or ``mae``, ``mse``, ``huber`` or ``quantile`` (pinball) over its mean absolute
             deviation. Nets with quantiles use the pinball loss whatever is chosen, with the weights of ``mase`` if
@@ -82,6 +86,7 @@ class Training:
     averaging: str = "none"
     averaging_decay: float = 0.99
     averaging_share: float = 0.25
+    snapshots: int = 1
     loss: str = "mase"
     sampling: str = "windows"
     recency: float | None = None
@@ -119,6 +124,7 @@ class Training:
             self._choice("averaging", AVERAGES),
             ("averaging_decay", decay, 0 < decay < 1, "between 0 and 1, both excluded"),
             ("averaging_share", tail, 0 < tail <= 1, "above 0, up to 1"),
+            *self._several(),
             self._choice("loss", LOSSES),
             self._choice("sampling", SAMPLINGS),
             ("recency", self.recency, self.recency is None or self.recency > 0, "above 0, or null"),
@@ -129,6 +135,17 @@ class Training:
             ("threads", self.threads, self.threads is None or self.threads >= 1, "at least 1, or null"),
             self._choice("precision", PRECISIONS),
         ]
+
+    def _several(self) -> list[tuple[str, object, bool, str]]:
+        """What keeping more than the best weights asks for: cycles that each end at a learning rate of zero."""
+        count, name = self.snapshots, "snapshots"
+        rules = [(name, count, 1 <= count <= max(1, self.cycles), f"from 1 to the number of cycles ({self.cycles})")]
+        if count > 1:
+            annealed = self.schedule == "cycles"
+            rules.append((name, count, annealed, f"1 with schedule={self.schedule}; only cycles has several good ends"))
+            why = "1 with stateful=true, where a series has one state, which belongs to one net"
+            rules.append((name, count, not self.stateful, why))
+        return rules
 
     def _whole_series(self) -> list[tuple[str, object, bool, str]]:
         """What stateful training, which reads every series from its first row to its last, cannot draw."""

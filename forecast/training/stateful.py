@@ -17,12 +17,12 @@ from forecast.nets.facts import Facts, Needs
 from forecast.nets.stream import Streaming, StreamNet, top, why_not
 from forecast.nets.summary import layer_table, parameter_count
 from forecast.panel.panel import Panel
+from forecast.training.history import history_of
 from forecast.training.neural import (
     FittedNeural,
     Prepared,
     chunks,
     derived_input_size,
-    history_of,
     supported_seasons,
     trained_probs,
 )

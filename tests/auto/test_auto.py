@@ -9,9 +9,15 @@ import pandas as pd
 import pytest
 
 from forecast import Forecaster, Training
+from forecast.auto.candidates import named, nets
 from forecast.auto.clock import Clock
+from forecast.auto.finals import _again
 from forecast.auto.model import Auto
+from forecast.auto.race import Trial
 from forecast.errors import ConfigError
+from forecast.ingest.door import to_panel
+from forecast.model import Task
+from forecast.training.neural import FittedNeural
 from tests.conftest import seasonal_frame
 
 FEW = Auto(models=("seasonal_naive", "naive", "theta", "segrnn"))
@@ -97,6 +103,22 @@ def test_yearly_series_of_fourteen_points_work_out_of_the_box() -> None:
     frame = seasonal_frame(series=4, length=14, season=1, freq="YS")
     forecaster = auto(Auto(), freq="YS", h=4).fit(frame)
     assert np.isfinite(forecaster.predict(level=[80]).drop(columns=["unique_id", "ds"])).all(axis=None)
+
+
+def test_nets_of_several_snapshots_race_as_far_as_they_can_have_them() -> None:
+    settings = Training(max_steps=6, batch_size=8, cycles=2, validations=1, snapshots=2)
+    spec = Auto(models=("naive", "segrnn"))
+    assert np.isfinite(auto(spec, training=settings).fit(seasonal_frame(length=80)).predict()["auto"]).all()
+    streams = [c for c in nets(to_panel(seasonal_frame()), Task(6, 12)) if "stateful" in c.changes]
+    assert [c.model(settings).training.snapshots for c in streams] == [1, 1]
+
+
+def test_a_net_that_is_trained_again_has_no_more_snapshots_than_cycles() -> None:
+    curves = [{"step": 2, "cycle": 0}, {"step": 6, "cycle": 1}]
+    for best, count in ((2, 1), (6, 2)):
+        heat = FittedNeural(None, None, None, None, {"best_step": best, "curves": curves})
+        again = _again(Trial(named(("segrnn",))[0], 1.0, fitted=heat), Training(cycles=3, snapshots=3))
+        assert (again.max_steps, again.cycles, again.snapshots) == (best, count, count)
 
 
 def test_series_too_short_to_hold_anything_out_get_a_forecast_and_are_told_about() -> None:

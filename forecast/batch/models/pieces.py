@@ -1,0 +1,192 @@
+"""Ask one model for the forecasts of many series, in pieces, so that trouble with some stays with those."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from forecast.baselines.local import LocalFitted
+from forecast.baselines.series import WIDEST
+from forecast.batch.models.failures import FAILURES, hopeless, in_words, out_of_memory
+from forecast.batch.points import reached
+from forecast.model import Fitted, Prediction
+from forecast.panel.fill import as_models_see
+from forecast.panel.panel import Panel
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+
+BLOCK = 512  # nets forecast so many series at a time; pieces end where such a batch ends
+PATIENCE = 8  # so many single series of a block, spread over it, may fail before the block is given up
+GIVEN_UP = 3  # so many blocks may be given up before the model is
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Forecasts of the series at ``rows`` of the panel, in that order; or why there are none."""
+
+    rows: Int
+    outcome: Prediction | str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Series for one call: those at ``rows`` of the panel, of which only those ``asked`` matter.
+
+    The others keep their places, so that arithmetic in batches gives the same numbers, but pretend to be constant.
+    """
+
+    rows: Int
+    asked: Bool
+
+    def panel(self, panel: Panel) -> Panel:
+        """What the model is given."""
+        part = panel.take(self.rows)
+        if not self.asked.all():
+            part = replace(part, values=np.where(np.repeat(self.asked, part.lengths), part.values, 1.0))
+        return as_models_see(part)
+
+    def halves(self) -> list[Piece]:
+        """Two pieces with half the series, cut between blocks; of one block two with every other series asked."""
+        if len(self.rows) > BLOCK:
+            return self.cut(max(1, len(self.rows) // BLOCK // 2) * BLOCK)
+        chosen = np.flatnonzero(self.asked)
+        pieces = []
+        for part in (chosen[::2], chosen[1::2]):
+            asked = np.zeros(len(self.rows), dtype=bool)
+            asked[part] = True
+            pieces.append(Piece(self.rows, asked))
+        return pieces
+
+    def cut(self, at: int) -> list[Piece]:
+        """The rows before ``at`` and the rest, without a piece that is asked nothing."""
+        parts = [Piece(self.rows[:at], self.asked[:at]), Piece(self.rows[at:], self.asked[at:])]
+        return [part for part in parts if part.asked.any()]
+
+
+def ask(fitted: Fitted, panel: Panel, todo: Int, h: int, probs: tuple[float, ...], chunk: int) -> Iterator[Answer]:
+    """What ``fitted`` says of the series at ``todo``: every one of them is in exactly one answer.
+
+    A call that raises is repeated with fewer series until those that cannot be forecast are by themselves; where a
+    whole spread of single ones fails, the block, then the model, is given up. When memory runs out, calls get smaller
+    and stay so.
+    """
+    if not getattr(fitted, "takes_newborn", False) and not isinstance(fitted, LocalFitted):
+        born = panel.lengths[todo] > 0
+        if not born.all():
+            yield Answer(todo[~born], "there are no rows to forecast from")
+            todo = todo[born]
+    yield from _Asking(fitted, panel, h, probs).run(_pieces(fitted, panel, todo, chunk))
+
+
+def _pieces(fitted: Fitted, panel: Panel, todo: Int, chunk: int) -> list[Piece]:
+    """Chunks of the panel with something to do, last first. A local model is given those series and no others:
+    nothing it computes depends on which others there are."""
+    chunk = -(-chunk // BLOCK) * BLOCK
+    if isinstance(fitted, LocalFitted):
+        rows, asked = todo, np.ones(len(todo), dtype=bool)
+    else:
+        rows = (
+            np.flatnonzero(panel.lengths > 0) if not getattr(fitted, "takes_newborn", False) else np.arange(len(panel))
+        )
+        asked = np.isin(rows, todo, assume_unique=True)
+    pieces = [Piece(rows[start : start + chunk], asked[start : start + chunk]) for start in range(0, len(rows), chunk)]
+    return [piece for piece in reversed(pieces) if piece.asked.any()]
+
+
+class _Asking:
+    """Calls of one model: how many series it can take at a time, and whether it is of any use."""
+
+    def __init__(self, fitted: Fitted, panel: Panel, h: int, probs: tuple[float, ...]) -> None:
+        self.fitted, self.panel, self.h, self.probs = fitted, panel, h, probs
+        self.largest = len(panel)
+        self.failed: dict[
+            int, int
+        ] = {}  # first series of a block -> single series of it that failed, while none worked
+        self.lost = 0
+        self.worked = False
+
+    def run(self, stack: list[Piece]) -> Iterator[Answer]:
+        """Answers for all pieces; the last of ``stack`` comes first."""
+        while stack:
+            piece = stack.pop()
+            if len(piece.rows) > self.largest:
+                stack += reversed(piece.cut(self.largest))
+                continue
+            try:
+                yield from self._answers(piece)
+            except FAILURES as error:
+                reason = in_words(error)
+                if hopeless(error) or self._is_lost(piece):
+                    given_up = [piece, *stack] if hopeless(error) or self.lost >= GIVEN_UP else [piece]
+                    stack = [] if len(given_up) > 1 or hopeless(error) else stack
+                    yield from (Answer(one.rows[one.asked], reason) for one in given_up)
+                elif out_of_memory(error) and len(piece.rows) > 1:
+                    self.largest = self._smaller(len(piece.rows))
+                    stack.append(piece)
+                elif piece.asked.sum() > 1:
+                    stack += reversed(piece.halves())
+                else:
+                    self._note(piece)
+                    yield Answer(piece.rows[piece.asked], reason)
+
+    @staticmethod
+    def _smaller(size: int) -> int:
+        """Half of it, whole blocks where there are several."""
+        return size // 2 if size <= BLOCK else max(1, size // BLOCK // 2) * BLOCK
+
+    def _note(self, piece: Piece) -> None:
+        key = int(piece.rows[0])
+        self.failed[key] = self.failed.get(key, 0) + 1
+
+    def _is_lost(self, piece: Piece) -> bool:
+        """Whether a block has failed often enough, and nothing of it ever worked, to stop trying its series."""
+        key = int(piece.rows[0])
+        if len(piece.rows) > BLOCK or self.failed.get(key, 0) < PATIENCE:
+            return False
+        self.lost += not self.worked
+        return True
+
+    def _answers(self, piece: Piece) -> Iterator[Answer]:
+        reached("models.chunk")
+        given = piece.panel(self.panel)
+        prediction = self.fitted.predict(given, self.h, self.probs)
+        point, quantiles = np.asarray(prediction.point), np.asarray(prediction.quantiles)
+        shape = (len(piece.rows), self.h)
+        if point.shape != shape or quantiles.shape != (*shape, len(self.probs)):
+            raise ValueError(
+                f"forecasts of shape {point.shape} and {quantiles.shape} for {shape[0]} series, h={self.h}"
+            )
+        self.worked = True
+        self.failed[int(piece.rows[0])] = -len(piece.rows)  # some of the block can be forecast: look at every series
+        finite = np.isfinite(point).all(axis=1) & np.isfinite(quantiles).all(axis=(1, 2))
+        absurd = finite & (np.abs(point).max(axis=1, initial=0.0) > WIDEST * _size(given))
+        yield from self._sorted(piece, prediction, finite, absurd)
+
+    def _sorted(self, piece: Piece, prediction: Prediction, finite: Bool, absurd: Bool) -> Iterator[Answer]:
+        """Good forecasts together; the others with the model's own word for it where it has one."""
+        good = np.flatnonzero(piece.asked & finite & ~absurd)
+        if good.size:
+            place = {int(at): number for number, at in enumerate(good.tolist())} if prediction.reasons else {}
+            reasons = {place[at]: why for at, why in prediction.reasons.items() if at in place}
+            quantiles = np.maximum.accumulate(np.asarray(prediction.quantiles)[good], axis=-1)
+            yield Answer(piece.rows[good], Prediction(prediction.point[good], quantiles, self.probs, reasons))
+        for at in np.flatnonzero(piece.asked & ~finite).tolist():
+            yield Answer(piece.rows[[at]], prediction.reasons.get(at, "the forecast is not finite"))
+        if (piece.asked & absurd).any():
+            why = f"the forecast is beyond {WIDEST:.0e} times anything seen in the series"
+            yield Answer(piece.rows[piece.asked & absurd], why)
+
+
+def _size(panel: Panel) -> Float:
+    """The largest known value of each series without its sign, (S,); infinite where nothing, or only zeros, is known."""
+    known = np.where(np.isfinite(panel.values), np.abs(panel.values), 0.0)
+    size = np.zeros(len(panel))
+    filled = panel.lengths > 0
+    if filled.any():
+        size[filled] = np.maximum.reduceat(known, panel.offsets[:-1][filled])
+    return np.where(size > 0.0, size, np.inf)

@@ -1,0 +1,164 @@
+"""Live accuracy: the scores of committed forecasts, brought up to date when actuals arrive or are corrected.
+
+Only what can have changed is read and scored again. Of every stamp a digest of its actuals is kept, with the slot since
+when it has been like that; a run is due when one of its stamps is newer than its last scoring, and then the steps with
+such stamps are scored again as a whole. So an actual that arrives late, one that is corrected, a run that is backfilled
+and a watch that died half-way all come to the same sums. Two things are left as they are: a stamp whose rows the source
+no longer has keeps its scores, and the scale of MASE is the one known when a cell was last scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecast.batch.points import reached
+from forecast.batch.watch.actuals import TARGET, Digests, digests, ids_like, join_actuals, newest_target, whole
+from forecast.batch.watch.scores import Tally, metrics, tally
+from forecast.batch.watch.store import Store, digest_text
+from forecast.panel.panel import Panel
+from forecast.report.folds import grid_ordinals
+
+Int = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+
+
+class Reader(Protocol):
+    """Gives the committed forecasts of one run; a sink's ``read`` with its job filled in."""
+
+    def __call__(self, run: str) -> pd.DataFrame: ...
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known at a slot: ``at`` (whole microseconds), the rows, and the season for the scale of MASE."""
+
+    at: int
+    panel: Panel
+    season_length: int
+
+
+class Seen(NamedTuple):
+    """A run that was looked at before, as :data:`forecast.batch.watch.store.WATCHED` says."""
+
+    run: str
+    slot: int
+    cutoff: int
+    first_target: int
+    last_target: int
+    scored_at: int
+
+
+def update(
+    store: Store, job: str, runs: Sequence[tuple[str, int]], known: Known, read: Reader, familiar: pd.Index | None
+) -> list[str]:
+    """Bring the scores of ``runs`` up to what is known now; returns those that were scored.
+
+    Args:
+        store: the watch's tables.
+        job: its name.
+        runs: the current run of each slot and the slot (whole microseconds), none later than ``known.at``.
+        known: rows, and at which slot they are known.
+        read: gives a run's forecasts.
+        familiar: the series of the last run. The past of a series that comes new is no news for older runs, which did
+            not forecast it; ``None`` counts all.
+    """
+    names = {run for run, _ in runs}
+    seen = {row.run: Seen(*row) for row in store.watched(job).itertuples(index=False) if row.run in names}
+    first = min((was.first_target for was in seen.values()), default=newest_target(known.panel))
+    changed, since = _changed(store, job, known, first, familiar)
+    reached("watch.joined")
+    scored = []
+    for run, slot in runs:
+        was = seen.get(run)
+        if was is not None and (was.scored_at > known.at or not _due(was, changed, since)):
+            continue
+        frame = read(run)
+        if not len(frame):
+            continue
+        due = None if was is None else np.union1d(changed, since.index[since > was.scored_at].to_numpy())
+        _rescore(store, job, run, slot, known, frame, due)
+        scored.append(run)
+        reached("watch.scored")
+    return scored
+
+
+def _due(was: Seen, changed: Int, since: pd.Series[int]) -> bool:
+    """Whether a run has stamps that changed now, or whose change it has not seen."""
+    within = since[(since.index >= was.first_target) & (since.index <= was.last_target)]
+    now = (changed >= was.first_target) & (changed <= was.last_target)
+    return bool(now.any() or (within > was.scored_at).any())
+
+
+def _changed(store: Store, job: str, known: Known, first: int, familiar: pd.Index | None) -> tuple[Int, pd.Series[int]]:
+    """Stamps whose actuals are new or corrected, and of every stamp the slot since when it has been as it is.
+
+    What is known is noted before any run is scored: a watch that dies then finds its runs older than their stamps.
+    """
+    now = digests(known.panel, first)
+    stored = store.known(job).set_index(TARGET)
+    later = stored.index[stored["since"] > known.at]  # a backfill knows less than what is noted, and leaves it
+    mine = ~np.isin(now.target, later)
+    now = Digests(now.target[mine], now.n[mine], now.digest[mine])
+    fresh = ~np.isin(now.target, stored.index) | (_texts(now) != stored["digest"].reindex(now.target).to_numpy())
+    changed = now.target[fresh]
+    noted = np.full(changed.size, known.at)
+    if familiar is not None and changed.size:
+        old = _texts(digests(known.panel, first, ids_like(known.panel, familiar.dtype).isin(familiar)), changed)
+        same = old == stored["digest"].reindex(changed).to_numpy()
+        noted = np.where(same, stored["since"].reindex(changed).fillna(known.at).to_numpy(dtype=np.int64), known.at)
+        changed = changed[~same]
+    if fresh.any():
+        rows = Digests(now.target[fresh], now.n[fresh], now.digest[fresh])
+        store.note_known(job, rows, noted, first)
+    since = stored["since"].copy()
+    for target, at in zip(now.target[fresh].tolist(), noted.tolist(), strict=True):
+        since.loc[target] = at
+    return changed, since.astype(np.int64)
+
+
+def _texts(found: Digests, targets: Int | None = None) -> npt.NDArray[Any]:
+    """The digests as they are stored; of ``targets`` when given, "" where there is none."""
+    texts = np.array([digest_text(digest) for digest in found.digest], dtype=object)
+    if targets is None:
+        return texts
+    return pd.Series(texts, index=found.target, dtype=object).reindex(targets).fillna("").to_numpy()
+
+
+def _rescore(store: Store, job: str, run: str, slot: int, known: Known, frame: pd.DataFrame, due: Int | None) -> None:
+    """Score the steps of a run that have a stamp in ``due`` (all for ``None``), each as a whole."""
+    ordinals = grid_ordinals(frame["ds"], known.panel.timeline)
+    target = whole(ordinals, known.panel)
+    cutoff = whole(grid_ordinals(frame["cutoff"], known.panel.timeline), known.panel)
+    step = frame["step"].to_numpy(dtype=np.int64)
+    steps = np.unique(step if due is None else step[np.isin(target, due)])
+    chosen = frame[np.isin(step, steps)]
+    sums = tally(join_actuals(chosen, known.panel, known.season_length))
+    row = {
+        "run": run, "slot": slot, "cutoff": int(cutoff.max()), "first_target": int(target.min()),
+        "last_target": int(target.max()), "scored_at": known.at,
+    }  # fmt: skip
+    store.replace_cells(job, row, steps.tolist(), sums)
+
+
+def accuracy(
+    store: Store, job: str, runs: Sequence[str], by: Sequence[str] = ("run", "step", "source")
+) -> pd.DataFrame:
+    """The live accuracy table of ``runs``: one row per run, step and source, or for any other ``by``.
+
+    Columns: ``by`` (of ``run, slot, cutoff, step, model, source, target``), then those of
+    :func:`forecast.batch.watch.scores.metrics`. Slots are aware, in UTC; cutoffs and targets as they are stored.
+    """
+    sums = store.cells(runs)
+    about = store.watched(job).set_index("run")[["slot", "cutoff"]]
+    about["slot"] = pd.to_datetime(about["slot"].astype("int64"), unit="us", utc=True)
+    points = sums.points.join(about, on="run")
+    keys = ["run", "step", "source"]
+    extra = points[[*keys, "slot", "cutoff", "model", TARGET]]
+    levels, quantiles = (table.merge(extra, on=keys) for table in (sums.levels, sums.quantiles))
+    return metrics(Tally(points, levels, quantiles), by)

@@ -1,0 +1,238 @@
+"""Live scores: the one implementation of metrics, and the same sums however the actuals came."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecast.batch import points
+from forecast.batch.watch.accuracy import accuracy
+from forecast.batch.watch.actuals import join_actuals
+from forecast.batch.watch.scores import metrics, outputs, tally
+from forecast.report.evaluate import evaluate
+from forecast.report.metrics import mae, mase, smape, wql
+
+
+def as_backtest(joined: pd.DataFrame) -> pd.DataFrame:
+    """A joined frame as what ``evaluate`` reads."""
+    numbers = [c for c in joined.columns if c.startswith(("lo-", "hi-", "q-"))]
+    renamed = joined.rename(columns={"mean": "own", **{name: f"own-{name}" for name in numbers}})
+    return renamed[["unique_id", "ds", "cutoff", "y", "own", *(f"own-{name}" for name in numbers)]]
+
+
+def test_a_cell_has_the_scores_that_the_backtest_gives_by_step(shop_of) -> None:
+    shop = shop_of()
+    frame = shop.frame(shop.panel(60))
+    panel = shop.panel(70)
+    joined = join_actuals(frame, panel, 7)
+    table = metrics(tally(joined), ["step"])
+    expected = evaluate(as_backtest(joined), panel, 7, by="step")
+    for ours, theirs in {"mae": "mae", "mase": "mase", "smape": "smape", "wql": "wql", "n": "n_points"}.items():
+        np.testing.assert_allclose(table[ours], expected[theirs], rtol=1e-12)
+    for level in ("80", "95"):
+        np.testing.assert_allclose(table[f"coverage-{level}"], expected[f"coverage-{level}"], rtol=1e-12)
+        np.testing.assert_allclose(table[f"width-{level}"], expected[f"width-{level}"], rtol=1e-12)
+
+
+def test_the_scores_of_one_series_are_those_computed_by_hand() -> None:
+    frame = pd.DataFrame(
+        {"unique_id": "a", "step": [1, 2], "model": "m", "source": "m", "reason": "", "mean": [4.0, 6.0],
+         "q-0.1": [4.0, 6.0], "lo-80": [3.0, 5.0], "hi-80": [5.0, 7.0], "y": [5.0, 4.0], "scale": 5 / 3, "target": [1, 2]}
+    )  # fmt: skip
+    table = metrics(tally(frame))
+    y, forecast, past = [5.0, 4.0], [4.0, 6.0], [1.0, 3.0, 2.0, 4.0]
+    assert table["mae"].item() == mae(y, forecast) == 1.5
+    assert table["mase"].item() == pytest.approx(mase(y, forecast, past)) == 0.9
+    assert table["smape"].item() == pytest.approx(smape(y, forecast))
+    assert table["wql"].item() == pytest.approx(wql(y, forecast, 0.1))
+    assert table["bias"].item() == 0.5
+    assert table["coverage-80"].item() == 0.5
+    assert table["width-80"].item() == 2.0
+
+
+def test_what_cannot_be_scored_is_left_out_and_not_counted() -> None:
+    frame = pd.DataFrame(
+        {"unique_id": list("abcd"), "step": 1, "model": "m", "source": list("mmnn"), "reason": "",
+         "mean": [1.0, np.nan, 2.0, 3.0], "lo-80": [0.0, 0.0, np.nan, -np.inf], "hi-80": [2.0, 2.0, 3.0, np.inf],
+         "y": [1.0, 1.0, 4.0, np.nan], "scale": [np.nan, 1.0, 2.0, 1.0], "target": 1}
+    )  # fmt: skip
+    table = metrics(tally(frame), ["source"]).set_index("source")
+    assert table["n"].to_dict() == {"m": 1, "n": 1}
+    assert np.isnan(table.loc["m", "mase"])
+    assert table.loc["n", "mase"] == 1.0
+    assert table["coverage-80"].fillna(-1).to_dict() == {"m": 1.0, "n": -1.0}
+
+
+def test_no_known_actual_gives_an_empty_table_with_its_columns() -> None:
+    frame = pd.DataFrame(
+        {"unique_id": ["a"], "step": [1], "model": "m", "source": "m", "reason": "", "mean": [1.0], "lo-80": [0.0],
+         "hi-80": [2.0], "y": [np.nan], "scale": [1.0], "target": [1]}
+    )  # fmt: skip
+    sums = tally(frame)
+    assert len(sums.points) == len(sums.levels) == 0
+    assert metrics(sums, ["step"]).empty
+    assert outputs(frame).intervals == {"80": ("lo-80", "hi-80")}
+
+
+def test_actuals_are_joined_by_series_and_stamp_and_nothing_else(shop_of) -> None:
+    shop = shop_of()
+    frame = shop.frame(shop.panel(60)).sample(frac=1, random_state=1)
+    extra = frame.assign(unique_id="nobody")
+    joined = join_actuals(pd.concat([frame, extra]), shop.panel(63), 7)
+    known = joined[joined["y"].notna()]
+    assert set(known["step"]) == {1, 2, 3}
+    assert set(known["unique_id"]) == {"s0", "s1", "s2"}
+    for row in known.itertuples():
+        assert row.y == shop.values[int(row.unique_id[1:]), 59 + row.step]
+    assert joined["scale"].isna().sum() == len(extra)
+
+
+def test_rows_after_a_cutoff_do_not_change_its_scale(shop_of) -> None:
+    shop = shop_of()
+    frame = shop.frame(shop.panel(60))
+    before = join_actuals(frame, shop.panel(60), 7)["scale"]
+    shop.values[:, 60:] = 1e9
+    pd.testing.assert_series_equal(join_actuals(frame, shop.panel(100), 7)["scale"], before)
+
+
+def test_daily_watching_gives_the_sums_that_one_late_look_gives(shop_of, cells) -> None:
+    daily, late = shop_of(name="daily"), shop_of(name="late")
+    for day in range(60, 75):
+        daily.run(day)
+    for day in range(60, 74):
+        late.publish(day)
+    late.run(74)
+    pd.testing.assert_frame_equal(cells(daily), cells(late), rtol=1e-12)
+    assert set(accuracy(daily.store, "shop", daily.current)["step"]) == {1, 2, 3, 4, 5}
+
+
+def test_only_runs_whose_actuals_changed_are_read_again(shop_of) -> None:
+    shop = shop_of()
+    for day in range(60, 80):
+        shop.run(day)
+    read: list[str] = []
+    original = shop.sink.read
+    shop.sink.read = lambda job, runs=None: (read.extend(runs or []), original(job, runs))[1]
+    facts = shop.publish(80)
+    shop.look(facts)
+    # The last run's forecasts are read once, to be compared; of the others the h that reach the new day.
+    assert len(read) == len(set(read)) == 5
+    read.clear()
+    shop.look(facts)
+    assert len(read) == 1
+
+
+def test_a_corrected_actual_changes_the_scores_of_the_runs_that_forecast_it_and_no_others(shop_of) -> None:
+    shop = shop_of()
+    for day in range(60, 80):
+        shop.run(day)
+    before = accuracy(shop.store, "shop", shop.current).set_index(["run", "step"])
+    shop.values[1, 70] += 50.0
+    shop.run(80)
+    after = accuracy(shop.store, "shop", shop.current).set_index(["run", "step"]).loc[before.index]
+    changed = before.index[(before["mae"] != after["mae"]).to_numpy()]
+    runs = shop.current
+    # Day 70 is step s of the run of day 71 - s; the new day 79 has been scored besides, in cells that were not there.
+    assert set(changed) == {(runs[71 - step - 60], step) for step in range(1, 6)}
+    joined = join_actuals(shop.frame(shop.panel(70)), shop.panel(80), 7)
+    expected = metrics(tally(joined[joined["step"] == 1]))["mae"].item()
+    # The run of day 70 forecast from the rows as they stood then, which this correction left alone.
+    assert after.loc[(runs[10], 1), "mae"] == pytest.approx(expected)
+
+
+def test_a_late_row_is_scored_when_it_comes(shop_of, cells) -> None:
+    shop = shop_of()
+    missing = shop.values[2, 70]
+    shop.values[2, 70] = np.nan
+    for day in range(60, 76):
+        shop.run(day)
+    n = accuracy(shop.store, "shop", shop.current).set_index(["run", "step"])["n"]
+    assert n.loc[(shop.current[10], 1)] == 2
+    shop.values[2, 70] = missing
+    shop.run(76)
+    assert accuracy(shop.store, "shop", shop.current).set_index(["run", "step"])["n"].loc[(shop.current[10], 1)] == 3
+
+
+def test_a_new_series_with_a_past_makes_no_older_run_due(shop_of, values) -> None:
+    shop = shop_of(values(4, 200))
+    shop.absent = {"s3"}
+    for day in range(60, 70):
+        shop.run(day)
+    shop.absent = set()
+    read: list[str] = []
+    original = shop.sink.read
+    shop.sink.read = lambda job, runs=None: (read.extend(runs or []), original(job, runs))[1]
+    shop.run(70)
+    assert len(read) == 5
+    read.clear()
+    shop.run(71)
+    assert len(read) == 5
+
+
+def test_rows_that_the_source_no_longer_has_keep_their_scores(shop_of, cells) -> None:
+    shop = shop_of()
+    for day in range(60, 75):
+        shop.run(day)
+    before = accuracy(shop.store, "shop", shop.current, ["run", "step"]).set_index(["run", "step"])
+    shop.values[:, :70] = np.nan
+    shop.run(75)
+    after = accuracy(shop.store, "shop", shop.current, ["run", "step"]).set_index(["run", "step"])
+    old = [key for key in before.index if shop.current.index(key[0]) + 60 + key[1] - 1 < 70]
+    assert len(old) > 20
+    pd.testing.assert_frame_equal(before.loc[old], after.loc[old])
+
+
+def test_a_backfill_never_overwrites_what_later_slots_know(shop_of, cells) -> None:
+    straight, back = shop_of(name="straight"), shop_of(name="back")
+    for day in range(60, 70):
+        straight.run(day)
+    for day in (60, 61, 62, 66, 67, 68, 63, 64, 65, 69):
+        back.run(day)
+    pd.testing.assert_frame_equal(cells(straight), cells(back), rtol=1e-12)
+
+
+@pytest.mark.parametrize("point", ["watch.joined", "watch.scored", "watch.noted"])
+def test_a_watch_that_dies_is_made_good_by_the_next(shop_of, cells, point: str, monkeypatch) -> None:
+    golden, shop = shop_of(name="golden"), shop_of(name="shop")
+    for day in range(60, 72):
+        golden.run(day)
+    for day in range(60, 70):
+        shop.run(day)
+    facts = shop.publish(70)
+
+    class Died(BaseException):
+        pass
+
+    def die(at: str) -> None:
+        if at == point:
+            raise Died
+
+    monkeypatch.setattr(points, "listener", die)
+    with pytest.raises(Died):
+        shop.look(facts)
+    monkeypatch.setattr(points, "listener", None)
+    shop.run(71)
+    pd.testing.assert_frame_equal(cells(golden), cells(shop), rtol=1e-12)
+
+
+def test_a_new_version_of_a_slot_takes_the_place_of_the_old_one_in_the_table(shop_of) -> None:
+    shop = shop_of()
+    for day in range(60, 65):
+        shop.run(day)
+    first = shop.current[-1]
+    shop.config_hash = "c2"
+    shop.run(64, shift=3.0)
+    assert shop.current[-1] != first
+    assert len(shop.current) == 5
+    for day in range(65, 67):
+        shop.run(day)
+    assert set(accuracy(shop.store, "shop", shop.current)["run"]) <= set(shop.current)
+
+
+def test_integer_ids_are_joined_as_well(shop_of) -> None:
+    shop = shop_of(ids=[7, 11, 2**40])
+    for day in range(60, 65):
+        findings = shop.run(day)
+    assert accuracy(shop.store, "shop", shop.current, [])["n"].item() == 3 * (4 + 3 + 2 + 1)
+    assert not [alert for alert in findings.alerts if alert.kind in ("watch", "ids")]
