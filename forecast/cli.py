@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from forecast.batch.words import HELP as BATCH_HELP
+
 USAGE = """\
 forecast: time-series forecasting with recurrent networks
 
@@ -19,6 +21,11 @@ forecast: time-series forecasting with recurrent networks
   forecast predict model=model data=new.csv level=[90]  forecast with a saved model
   forecast report run=runs/backtest/…                   write the report of a run again
   forecast describe PATH                                what a saved model is
+  forecast batch job=nightly                            run a job of conf/batch, or of the folder $FORECAST_JOBS, once
+  forecast batch job=nightly --from 2026-01-01          run the slots of the past
+  forecast schedule job=nightly                         run it at its slots, for ever
+  forecast runs list job=nightly                        what ran; runs show RUN, runs diff RUN RUN
+  forecast rollback job=nightly                         back to the model before
 
 Settings are key=value: forecast COMMAND --help lists them. A table has one row per series and time, with the
 columns unique_id, ds and y (or name yours with data.id_col=, data.time_col=, data.target_col=).
@@ -26,8 +33,8 @@ columns unique_id, ds and y (or name yours with data.id_col=, data.time_col=, da
   -h, --help    this text, or a command's        --version    versions in use
   --debug       full tracebacks                  progress=false    silence
 
-Exit codes: 0 done · 1 unexpected · 2 configuration · 4 data · 5 training · 6 saved model · 7 download ·
-            130 interrupted (3 is kept for partly done)
+Exit codes: 0 done · 1 unexpected · 2 configuration · 3 partly done · 4 data · 5 training · 6 saved model · 7 download ·
+            8 storage · 9 already running · 10 done, but alerts · 130 and 143 interrupted
 """
 
 HELP = {
@@ -85,17 +92,9 @@ forecast data list: data sets that come along or can be fetched
 forecast data show NAME: where one is from, its licence, columns and size
 forecast data fetch NAME …: download now, to the cache; FORECAST_DATA_DIR=FOLDER reads local copies instead
 """,
+    **BATCH_HELP,
 }
 FILE_ENDINGS = (".csv", ".parquet", ".pq", ".gz", ".tsv", ".txt")
-EXIT_CODES = {
-    "ConfigError": 2,
-    "MissingExtraError": 2,
-    "NotFittedError": 2,
-    "DataError": 4,
-    "TrainingError": 5,
-    "ArtifactError": 6,
-    "DownloadError": 7,
-}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -136,6 +135,8 @@ def _run(command: str, rest: list[str], debug: bool) -> int:
         return _describe(rest)
     if command == "data":
         return _data(rest)
+    if command in BATCH_HELP:
+        return _batch(command, rest, debug)
     return _hydra(command, rest, debug)
 
 
@@ -149,10 +150,12 @@ def _help(command: str) -> str:
 
 
 def _tell(error: BaseException, which: str = "") -> int:
+    from forecast.errors import exit_code
+
     kind = type(error).__name__
     label = f"{kind}: " if kind in ("ValueError", "TypeError") else ""
     print(f"forecast: {which}{label}{error}", file=sys.stderr)
-    return EXIT_CODES.get(kind, 1)
+    return exit_code(error)
 
 
 def _print_versions() -> int:
@@ -199,6 +202,18 @@ def _data(rest: list[str]) -> int:
         print(HELP["data"], end="", file=sys.stderr)
         return 2
     return 0
+
+
+def _batch(command: str, rest: list[str], debug: bool) -> int:
+    if command == "schedule":
+        from forecast.batch.service import schedule_command
+
+        return schedule_command(rest, print)
+    from forecast.batch import commands
+
+    if command == "batch":
+        return commands.batch(rest, debug)
+    return commands.runs(rest) if command == "runs" else commands.rollback(rest)
 
 
 def _hydra(command: str, rest: list[str], debug: bool) -> int:

@@ -10,6 +10,7 @@
     ├── ArtifactError       (also ValueError)       a saved model that cannot be trusted
     ├── DownloadError       (also OSError)          a data set that could not be fetched
     ├── StorageError        (also OSError)          a source, sink or ledger that cannot be reached, read or written
+    │   └── UnreachableError                        a database that was away or busy for longer than the patience
     ├── AlreadyRunningError (also RuntimeError)     somebody else runs this slot of this job now
     └── FencedError         (also RuntimeError)     this run lost its slot to another owner
 
@@ -107,6 +108,10 @@ class DownloadError(ForecastError, OSError):
 
 class StorageError(ForecastError, OSError):
     """A source, sink or ledger of a batch job that cannot be reached, read or written, or does not look as it must."""
+
+
+class UnreachableError(StorageError):
+    """A database that was away or busy for as long as was waited; nothing else is known to be wrong with it."""
 
 
 class AlreadyRunningError(ForecastError, RuntimeError):

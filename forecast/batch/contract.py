@@ -136,23 +136,24 @@ class Contract:
             yield self._problem("max_missing", schema.target_col, problem, "See where the values went, or allow more.")
         share = seen.quarantined / max(len(seen.panel), 1)
         if self.max_quarantined is not None and share > self.max_quarantined:
-            problem = f"{seen.quarantined} of {len(seen.panel)} series are quarantined, {self.max_quarantined:.1%} are allowed"
-            yield self._problem("max_quarantined", schema.id_col, problem, "Their faults say what to mend.")
+            problem = f"{seen.quarantined} of {len(seen.panel)} series are quarantined"
+            remedy = f"{self.max_quarantined:.1%} are allowed. Their faults say what to mend."
+            yield self._problem("max_quarantined", schema.id_col, problem, remedy)
 
     def _dated(self, seen: Observed) -> Iterator[Problem]:
-        column, behind = seen.panel.schema.time_col, seen.behind
-        if behind is None:
+        column, due, behind = seen.panel.schema.time_col, seen.due, seen.behind
+        if due is None or behind is None:
             return
         newest = int(behind.min()) if behind.size else 0
-        due = f"steps behind {seen.text(seen.due)}, which is due"
+        late = f"steps behind {seen.text(due)}, which is due"
         if self.max_staleness is not None and newest > self.max_staleness:
-            problem = f"the newest value of all, of {seen.text(seen.due - newest)}, is {newest} {due}"
+            problem = f"the newest value of all, of {seen.text(due - newest)}, is {newest} {late}"
             remedy = f"{self.max_staleness} are allowed. See whether the data have arrived, and run again."
             yield self._problem("max_staleness", column, problem, remedy)
         if self.max_series_staleness is not None:
             ids = seen.panel.ids[seen.known_series]
             for at in np.flatnonzero(behind > self.max_series_staleness).tolist():
-                problem = f"the newest value, of {seen.text(seen.due - int(behind[at]))}, is {behind[at]} {due}"
+                problem = f"the newest value, of {seen.text(due - int(behind[at]))}, is {behind[at]} {late}"
                 remedy = f"{self.max_series_staleness} are allowed. See whether the series has ended."
                 yield self._problem("max_series_staleness", column, problem, remedy, ids[at])
 

@@ -120,7 +120,7 @@ class _Snapshot:
         try:
             states = [(path, os.stat(path)) for path in (*found, *beside)]
         except OSError as error:
-            raise _unreadable(error) from error
+            raise _unreadable(str(error.filename), error) from error
         return tuple((path, state.st_size, state.st_mtime_ns, state.st_ino) for path, state in states)
 
     def _table(self, path: str) -> pd.DataFrame:
@@ -129,7 +129,7 @@ class _Snapshot:
             beside = Path(path + CHECKSUM)
             promised = beside.read_bytes() if beside.exists() else None
         except OSError as error:
-            raise _unreadable(error) from error
+            raise _unreadable(path, error) from error
         reached("source.file")
         frame = whole_table(Path(path), content, promised, self.source.schema, self.source.proof == "required")
         return self._chosen(path, with_index(frame))
@@ -225,6 +225,5 @@ def _damage(path: Path, content: bytes, problem: str, remedy: str) -> DataError:
     return DataError(Fault("file", f"{printable(str(path), 300)} ({len(content)} bytes) {problem}", remedy))
 
 
-def _unreadable(error: OSError) -> StorageError:
-    name = printable(str(error.filename), 300)
-    return StorageError(f"{name} cannot be read: {error.strerror or error}. Check the disk and the permissions.")
+def _unreadable(path: str, error: OSError) -> StorageError:
+    return StorageError(f"{printable(path, 300)} cannot be read: {error.strerror or error}. Check the disk and the permissions.")

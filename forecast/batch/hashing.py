@@ -30,7 +30,7 @@ MISSING = 0x7FF8000000000000  # the bits of a NaN: every missing cell hashes lik
 
 @dataclass(frozen=True)
 class _Part:
-    """The words of a column: one for each row (N,), or one for each lane (N, 2); or rows of a table by ``codes`` (N,)."""
+    """The words of a column: one for each row, (N,) or, for each lane another, (N, 2); or in a table by ``codes``."""
 
     words: Words
     codes: npt.NDArray[np.intp] | None = None

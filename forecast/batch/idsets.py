@@ -60,12 +60,13 @@ def kept_ids(folder: str | Path, name: str | None) -> pd.Index | None:
         return None
     if hashlib.sha256(content).hexdigest()[:32] != name:
         warnings.warn(
-            f"{printable(str(path), 300)} is damaged: which series are new or gone is not known for this run. Delete it.",
+            f"{printable(str(path), 300)} is damaged, so which series are new or gone is not known. Delete it.",
             ForecastWarning,
             stacklevel=2,
         )
         return None
-    return pd.Index(json.loads(content))
+    ids: pd.Index = pd.Index(json.loads(content))
+    return ids
 
 
 def _path(folder: str | Path, name: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,29 +13,30 @@ from typing import TYPE_CHECKING, Any
 from forecast.arguments import truth, whole_number
 from forecast.batch.contract import Contract
 from forecast.batch.known import Arrival
-from forecast.batch.models.policy import ModelPolicy
+from forecast.batch.misfire import Policy
+from forecast.batch.models.refresh import ModelPolicy
 from forecast.batch.protocols import Sink, Source
-from forecast.batch.settings import JOB_NAME, shown
+from forecast.batch.settings import JOB_NAME, without_secrets
+from forecast.batch.watch.settings import WatchSettings
 from forecast.batch.when import now, zone_named
 from forecast.errors import ConfigError, printable
 from forecast.forecasts import Wanted, wanted
-from forecast.models import LARGEST_SIZE, entries
+from forecast.models import LARGEST_SIZE, name_of
 from forecast.schema import Schema
 
 if TYPE_CHECKING:
-    from forecast.batch.misfire import Policy
     from forecast.batch.slots import Schedule
-    from forecast.batch.watch.settings import WatchSettings
 
 LARGEST_CHUNK = 10_000_000
-FALLBACKS = ("ets", "seasonal_naive", "naive")
-SHIPPED = "package"
 MOST_PATIENCE = 86_400.0
+DEFAULT_MODEL = "segrnn"
+# Settings of a model policy that say when to train, not what a model forecasts.
+TIMING = ("refresh_after", "refresh_on_drift", "gate")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job that :func:`forecast.batch.run.run` runs, the same in Python as from a yaml file.
+    """What :func:`forecast.batch.run.run` runs, the same in Python as from a yaml file.
 
     Attributes:
         name: tells jobs of one ledger apart; letters, digits, ``-``, ``_`` and ``.``.
@@ -43,27 +44,27 @@ class Job:
         h: steps to forecast.
         freq: pandas alias or integer step. It must be given: one that is inferred may change with the data.
         model: a model's name, an object of :mod:`forecast.models`, or a :class:`ModelPolicy`.
-        sink: where forecasts go; ``None`` for a SQLite file in ``folder``, which holds the ledger too.
+        sink: where forecasts go; ``None`` for tables beside those of the ledger.
+        static: a table with a row for each series, id and static features; a frame or a path.
         zone: the clock of times without a zone, of ``as_of`` and of slots.
         delay: how long after its stamp a row is known: steps, a duration ("2h"), ``None`` for one step.
         known_col: the column that says when a row became known; then the latest version of each row counts.
-        schema: what the columns are called, and what to do with gaps and doubles. One bad series never stops a job.
+        schema: what the columns are called, and what to do with gaps and doubles. A bad series never stops a job.
         contract: what the data must be like.
         season_length: steps in a season; of the frequency when left out.
         level, quantiles: interval levels in percent and quantiles to forecast besides the mean.
-        fallbacks: models that make the forecasts of a series that the job's own cannot, the first that can; the last
-            good version of the job's model comes before them.
         seed: everything random derives from it.
         ledger: URL of the ledger; ``None`` for a SQLite file in ``folder``.
         folder: models, spool and reports; ``None`` for ``batch/NAME`` below the current folder.
-        schedule, misfire: when the job runs, and what happens to slots that were missed.
+        schedule, misfire: when the job runs, and what becomes of slots that were missed.
         watch: limits of the watch over accuracy and data; ``None`` for no watch.
         webhook: where alerts are posted; ``None`` for nowhere.
         report: whether each run writes an HTML report below ``folder``.
         keep_models: versions of the model to keep at least.
-        chunk: series forecast at a time; bounds memory, changes nothing.
-        patience: seconds to keep trying while sink or ledger cannot be reached.
+        chunk: series forecast at a time; bounds memory.
+        patience: seconds to keep trying while the ledger cannot be reached.
         progress: whether long work shows how far it is.
+        settings: what to show of the job instead of its arguments, for a job from a file.
 
     Raises ``ConfigError`` naming the argument that cannot be used.
     """
@@ -72,27 +73,27 @@ class Job:
     source: Source = field(repr=False)
     h: int
     freq: str | int
-    model: Any = "segrnn"
+    model: Any = DEFAULT_MODEL
     sink: Sink | None = field(default=None, repr=False)
+    static: Any = field(default=None, repr=False)
     zone: str = "UTC"
     delay: timedelta | str | int | None = None
     known_col: str | None = None
-    schema: Schema = Schema(on_bad_series="skip")
+    schema: Schema = Schema()
     contract: Contract = Contract()
     season_length: int | None = None
     level: Sequence[float] = (80, 95)
     quantiles: Sequence[float] = ()
-    fallbacks: Sequence[str] = FALLBACKS
     seed: int = 0
     ledger: str | None = field(default=None, repr=False)
-    folder: Path | None = None
+    folder: str | Path | None = None
     schedule: Schedule | None = None
-    misfire: Policy | None = None
-    watch: WatchSettings | None = None
+    misfire: Policy = Policy()
+    watch: WatchSettings | None = WatchSettings()
     webhook: str | None = field(default=None, repr=False)
     report: bool = True
     keep_models: int = 5
-    chunk: int = 5000
+    chunk: int = 8192
     patience: float = 30.0
     progress: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -100,32 +101,30 @@ class Job:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not JOB_NAME.fullmatch(self.name):
             raise ConfigError(f"name={printable(self.name)}: letters, digits, '-', '_' and '.', at most 64.")
-        self._set("h", whole_number("h", self.h, most=LARGEST_SIZE))
-        self._set("chunk", whole_number("chunk", self.chunk, most=LARGEST_CHUNK))
-        self._set("seed", whole_number("seed", self.seed, least=0, most=2**31 - 1))
-        self._set("keep_models", whole_number("keep_models", self.keep_models, least=1, most=1000))
-        if self.season_length is not None:
-            self._set("season_length", whole_number("season_length", self.season_length, most=LARGEST_SIZE))
-        for name in ("progress", "report"):
-            truth(name, getattr(self, name))
-        if isinstance(self.patience, bool) or not isinstance(self.patience, (int, float)):
-            raise ConfigError(f"patience={printable(self.patience)}: seconds, a number, are needed.")
-        if not 0 <= self.patience <= MOST_PATIENCE:
-            raise ConfigError(f"patience={self.patience}: 0 to {MOST_PATIENCE:,.0f} seconds are possible.")
         if self.freq is None:
             raise ConfigError("freq of a job must be given ('D', 'h', 'MS' …): one inferred may change with the data.")
+        self._check_numbers()
         zone_named(self.zone)
-        Arrival(self.freq, now(), self.zone, self.delay).lag  # noqa: B018 - checks all four
-        unknown = [name for name in self.fallbacks if name not in entries()]
-        if isinstance(self.fallbacks, str) or unknown:
-            raise ConfigError(f"fallbacks={printable(self.fallbacks)}: a list of models' names is needed.")
-        self._set("fallbacks", tuple(self.fallbacks))
+        arrival = Arrival(self.freq, now() if isinstance(self.freq, str) else 0, self.zone, self.delay)
+        arrival.lag, arrival.grid  # noqa: B018 - checked when asked for
         asked = wanted(self.level, self.quantiles)
         self._set("level", asked.level)
         self._set("quantiles", asked.quantiles)
-        self._set("folder", Path("batch", self.name) if self.folder is None else Path(self.folder))
+        self._set("folder", self.home)
         if not isinstance(self.model, ModelPolicy):
             self._set("model", ModelPolicy(model=self.model))
+
+    def _check_numbers(self) -> None:
+        bounds = {"h": (1, LARGEST_SIZE), "chunk": (1, LARGEST_CHUNK), "seed": (0, 2**31 - 1), "keep_models": (1, 1000)}
+        if self.season_length is not None:
+            bounds["season_length"] = (1, LARGEST_SIZE)
+        for name, (least, most) in bounds.items():
+            self._set(name, whole_number(name, getattr(self, name), least, most))
+        for name in ("progress", "report"):
+            truth(name, getattr(self, name))
+        number = isinstance(self.patience, (int, float)) and not isinstance(self.patience, bool)
+        if not number or not 0 <= self.patience <= MOST_PATIENCE:
+            raise ConfigError(f"patience={printable(self.patience)}: seconds, 0 to {MOST_PATIENCE:,.0f}, are needed.")
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -138,7 +137,7 @@ class Job:
     @property
     def home(self) -> Path:
         """The job's folder."""
-        return Path("batch", self.name) if self.folder is None else self.folder
+        return Path("batch", self.name) if self.folder is None else Path(self.folder)
 
     @property
     def ledger_url(self) -> str:
@@ -146,42 +145,55 @@ class Job:
         return self.ledger or f"sqlite:///{self.home / 'batch.db'}"
 
     def open_sink(self) -> Sink:
-        """Where its forecasts go: what was given, else a table beside its ledger."""
+        """Where its forecasts go: what was given, else tables beside the ledger."""
         if self.sink is not None:
             return self.sink
         from forecast.batch.sinks.sql import SqlSink
 
-        return SqlSink(self.ledger_url)
+        return SqlSink(self.ledger_url, patience=self.patience)
 
     @property
     def config_hash(self) -> str:
-        """The hash of every setting that forecasts depend on; 32 hex digits. No secret is in it."""
+        """The hash of this version of the package and of every setting that forecasts depend on; 32 hex digits."""
         from forecast import __version__
 
-        facts = {**self.facts(), SHIPPED: __version__}
-        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+        facts = json.dumps({"package": __version__, **self.facts()}, sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:32]
 
     def facts(self) -> dict[str, Any]:
-        """The settings that forecasts depend on, as plain values."""
-        names = ("h", "freq", "zone", "known_col", "season_length", "level", "quantiles", "fallbacks", "seed")
+        """The settings that forecasts depend on, as plain values without secrets."""
+        names = ("h", "freq", "zone", "delay", "known_col", "season_length", "level", "quantiles", "seed")
         plain = {name: getattr(self, name) for name in names}
-        plain |= {"delay": None if self.delay is None else str(self.delay)}
-        plain |= {"schema": asdict(self.schema), "contract": _plain(self.contract), "model": self.model.facts()}
-        return dict(_jsonable(plain))
+        parts = {"schema": asdict(self.schema), "contract": _fields(self.contract), "model": _policy(self.model)}
+        return dict(_plain({**plain, **parts}))
 
     def shown(self) -> dict[str, Any]:
         """All that is worth telling of the job, secrets masked: what its file says, or what it was made of."""
+        if self.settings:
+            return dict(without_secrets(self.settings))
         places = {"source": self.source.describe(), "sink": self.open_sink().describe(), "ledger": self.ledger_url}
-        return dict(shown(dict(self.settings) or {**self.facts(), **places}))
+        return dict(without_secrets({**self.facts(), **places}))
 
 
-def _plain(value: Any) -> dict[str, Any]:
-    return {f.name: getattr(value, f.name) for f in fields(value)} if is_dataclass(value) else {}
+def _fields(value: Any) -> dict[str, Any]:
+    return {entry.name: getattr(value, entry.name) for entry in fields(value)}
 
 
-def _jsonable(value: Any) -> Any:
+def _policy(policy: ModelPolicy) -> dict[str, Any]:
+    """What a model policy makes: an object among it by its class and fields."""
+    given = {key: value for key, value in _fields(policy).items() if key not in TIMING}
+    given["saved"] = given["saved"] is not None  # which model lies there is told by its own hash
+    model, training = given["model"], given["training"]
+    if model is not None and not isinstance(model, str):
+        given["model"] = {"class": name_of(model), "is": repr(model)}
+    if training is not None and not isinstance(training, str):
+        given["training"] = training.recipe
+    return given
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _jsonable(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
+        return [_plain(item) for item in value]
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -96,11 +95,14 @@ class Arrival:
         """``as_of`` in UTC, without a zone."""
         if not isinstance(self.as_of, datetime):
             raise ConfigError(f"as_of={self.as_of!r} is a whole number, the times are dates. Give a time with a zone.")
-        return np.datetime64(self.as_of.astimezone(UTC).replace(tzinfo=None).isoformat(), "us")
+        stamp = pd.Timestamp(self.as_of).tz_convert("UTC").tz_localize(None)
+        return stamp.floor("us").to_datetime64().astype("datetime64[us]")
 
     def known(self, stamps: Stamps, tz: str | None = None) -> Bool:
-        """Whether rows at ``stamps`` are known, same shape. Stamps are UTC where ``tz`` names their zone, else wall time
-        in :attr:`zone`, or whole numbers. One that is missing is not known."""
+        """Whether rows at ``stamps`` are known, same shape; one without a stamp is not.
+
+        Stamps are UTC where ``tz`` names their zone, else wall time in :attr:`zone`, or whole numbers.
+        """
         if stamps.dtype.kind != "M":
             return self._known_numbers(stamps)
         moment = self.moment
@@ -116,7 +118,7 @@ class Arrival:
             if isinstance(self.as_of, datetime):
                 return None
             lag = self.lag
-            steps = 1 if lag is None else int(lag)  # type: ignore[arg-type]
+            steps = 1 if lag is None else int(lag)
             return int((self.as_of - grid.phase) // grid.step) - steps
         zone, tz = (grid.tz, None) if grid.tz is not None and grid.local else (self.zone, grid.tz)
         clock = Arrival(self.freq, self.as_of, zone or self.zone, self.delay)
@@ -147,7 +149,7 @@ class Arrival:
         if isinstance(self.as_of, datetime):
             raise ConfigError(
                 f"The times are whole numbers (first {printable(stamps[:1].tolist())}), as_of={self.as_of} is a date. "
-                "Give as_of as a whole number of that count, or name a column by known_col that says when each row came."
+                "Give as_of as a whole number of that count, or name by known_col a column that tells when rows came."
             )
         if isinstance(self.lag, np.timedelta64):
             raise ConfigError(

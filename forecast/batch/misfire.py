@@ -11,6 +11,7 @@ from forecast.errors import ConfigError, printable
 
 Catchup = Literal["none", "latest", "all"]
 Overlap = Literal["skip", "latest", "queue"]
+Why = Literal["due", "blocked", "missed"]
 DURATIONS = ("max_runtime", "backoff", "grace", "stop_grace")
 
 
@@ -72,10 +73,12 @@ class Waiting:
         slot: the planned time, aware, in UTC.
         why: ``due`` (found in time, nothing in its way), ``blocked`` (came due while another run was going) or
             ``missed`` (found too late).
+        again: whether it is to be run although the ledger knows of a run that ended without forecasts.
     """
 
     slot: datetime
-    why: Literal["due", "blocked", "missed"]
+    why: Why
+    again: bool = False
 
 
 def choose(waiting: Sequence[Waiting], policy: Policy) -> tuple[list[Waiting], dict[datetime, str]]:
@@ -87,30 +90,23 @@ def choose(waiting: Sequence[Waiting], policy: Policy) -> tuple[list[Waiting], d
     >>> [entry.slot.day for entry in kept], list(skipped.values())[0]
     ([3], 'missed, and 2026-03-03T00:00Z runs instead (catchup=latest)')
     """
-    kept: list[Waiting] = []
-    skipped: dict[datetime, str] = {}
-    for entry in waiting:
-        reason = _reason(entry, waiting[-1].slot, policy)
-        if reason is None:
-            kept.append(entry)
-        else:
-            skipped[entry.slot] = reason
-    return kept, skipped
+    possible = [entry for entry in waiting if _rule(entry, policy) not in ("none", "skip")]
+    last = possible[-1].slot if possible else None
+    kept = [entry for entry in possible if entry.slot == last or _rule(entry, policy) != "latest"]
+    return kept, {entry.slot: _reason(entry, last, policy) for entry in waiting if entry not in kept}
 
 
-def _reason(entry: Waiting, last: datetime, policy: Policy) -> str | None:
-    """Why ``entry`` shall not run; ``None`` when it shall."""
-    if entry.why == "due":
-        return None
-    missed = entry.why == "missed"
-    rule = policy.catchup if missed else policy.overlap
-    setting = f"catchup={rule}" if missed else f"overlap={rule}"
-    found = "missed" if missed else "the run before it was still going"
-    if rule in ("none", "skip"):
-        return f"{found} ({setting})"
-    if rule == "latest" and entry.slot != last:
-        return f"{found}, and {stamp(last)} runs instead ({setting})"
-    return None
+def _rule(entry: Waiting, policy: Policy) -> str:
+    return {"due": "queue", "blocked": policy.overlap, "missed": policy.catchup}[entry.why]
+
+
+def _reason(entry: Waiting, last: datetime | None, policy: Policy) -> str:
+    """Why ``entry`` does not run."""
+    rule = _rule(entry, policy)
+    setting = f"catchup={rule}" if entry.why == "missed" else f"overlap={rule}"
+    found = "missed" if entry.why == "missed" else "the run before it was still going"
+    instead = f", and {stamp(last)} runs instead" if rule == "latest" and last is not None else ""
+    return f"{found}{instead} ({setting})"
 
 
 def stamp(slot: datetime) -> str:

@@ -63,13 +63,14 @@ class Observed:
 
     @property
     def behind(self) -> Int | None:
-        """How many steps the newest value of each known series is behind what is due; ``None`` where that is unknown."""
+        """Steps from the newest value of each known series to what is due; ``None`` where that is not known."""
         return None if self.due is None else np.maximum(self.due - self._last, 0)
 
     @property
     def arrived(self) -> pd.Index:
         """The series with a value at the cutoff."""
-        return self.panel.ids[self.known_series][self._last == self.cutoff]
+        ids: pd.Index = self.panel.ids[self.known_series][self._last == self.cutoff]
+        return ids
 
     @property
     def missing_share(self) -> float:

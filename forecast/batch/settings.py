@@ -82,7 +82,7 @@ def from_mapping(
     values = _resolved(merged, os.environ if environ is None else environ, unset)
     if unset:
         raise ConfigError(f"{printable(where, 200)} refers to unset environment variables: {', '.join(unset)}.")
-    return Settings(name, values, shown(merged))
+    return Settings(name, values, without_secrets(merged))
 
 
 def default_settings() -> dict[str, Any]:
@@ -222,15 +222,15 @@ def _resolved(value: Any, environ: Mapping[str, str], unset: list[str]) -> Any:
     return VARIABLE.sub(variable, value)
 
 
-def shown(value: Any, key: str = "") -> Any:
+def without_secrets(value: Any, key: str = "") -> Any:
     """``value`` with secrets masked: passwords, and all of a webhook's address but its host, for its path is one.
 
     A variable is no secret, only what it stands for.
     """
     if isinstance(value, Mapping):
-        return {name: shown(item, str(name)) for name, item in value.items()}
+        return {name: without_secrets(item, str(name)) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [shown(item, key) for item in value]
+        return [without_secrets(item, key) for item in value]
     if not isinstance(value, str) or VARIABLE.fullmatch(value):
         return value
     if key == "webhook":

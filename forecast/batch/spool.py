@@ -44,8 +44,8 @@ class Waiting:
         """The forecasts as they were staged. Raises ``StorageError`` for a missing or damaged file."""
         if not self.rows.is_file() or durable.file_hash(self.rows) != self.sha256:
             raise StorageError(
-                f"{printable(str(self.rows), 400)} is missing or damaged. Remove {self.note.name} beside it and run the "
-                f"job again as of {self.publication.slot.isoformat()}."
+                f"{printable(str(self.rows), 400)} is missing or damaged. Remove {self.note.name} beside it and "
+                f"run the job again as of {self.publication.slot.isoformat()}."
             )
         return Parquet().read(self.rows, self.form)
 
@@ -58,11 +58,13 @@ class Replayed:
         delivered: publications that readers have now.
         fenced: those that came too late, because another run has published their slot since; they are dropped.
         left: those still in the spool, each with what stands in its way.
+        damaged: what is wrong with notes that cannot be read.
     """
 
     delivered: tuple[Publication, ...] = ()
     fenced: tuple[Publication, ...] = ()
     left: tuple[tuple[Publication, str], ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 class Spool:
@@ -98,10 +100,19 @@ class Spool:
         return self.keep(staged.publication, staged.form, staged.frame)
 
     def waiting(self) -> list[Waiting]:
-        """What waits, in the order of jobs, slots and versions. Raises ``StorageError`` for a damaged note."""
+        """What waits and can be read, in the order of jobs, slots and versions."""
+        return self._notes()[0]
+
+    def _notes(self) -> tuple[list[Waiting], tuple[str, ...]]:
+        found, damaged = [], []
         with durable.as_storage_errors(self.folder):
-            found = [_read(note) for note in self.folder.glob("*.json")]
-        return sorted(found, key=lambda w: (w.publication.job, w.publication.slot, w.publication.version))
+            for note in sorted(self.folder.glob("*.json")):
+                try:
+                    found.append(_read(note))
+                except StorageError as error:
+                    damaged.append(str(error))
+        found.sort(key=lambda w: (w.publication.job, w.publication.slot, w.publication.version))
+        return found, tuple(damaged)
 
     def replay(self, sink: Sink, claimed: Claimed) -> Replayed:
         """Deliver to ``sink`` all that waits, and drop from the spool what was delivered.
@@ -111,7 +122,8 @@ class Spool:
         ``StorageError`` or ``AlreadyRunningError`` stays and does not stop the others.
         """
         delivered, fenced, left = [], [], []
-        for waiting in self.waiting():
+        notes, damaged = self._notes()
+        for waiting in notes:
             try:
                 with claimed(waiting.publication) as (publication, confirm):
                     sink.commit(sink.stage(publication, waiting.form, waiting.frame()), confirm)
@@ -123,7 +135,7 @@ class Spool:
                 continue
             points.reached("spool.delivered")
             self.drop(waiting)
-        return Replayed(tuple(delivered), tuple(fenced), tuple(left))
+        return Replayed(tuple(delivered), tuple(fenced), tuple(left), damaged)
 
     def drop(self, waiting: Waiting) -> None:
         """Forget a publication: its note first, so that no note is ever without rows."""

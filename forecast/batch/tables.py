@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from forecast.batch.ledger.urls import engine_for, masked, sqlite_file, url_for
 from forecast.batch.points import reached
 from forecast.batch.source import joined, persistently, with_zone
 from forecast.errors import ConfigError, StorageError, printable, some
@@ -57,8 +58,6 @@ class QuerySource:
     patience: float = 60.0
 
     def __post_init__(self) -> None:
-        from forecast.batch.ledger.urls import url_for
-
         url_for(self.url)
         object.__setattr__(self, "params", dict(self.params))
         names = set(self._names())
@@ -75,9 +74,6 @@ class QuerySource:
         Raises ``StorageError``, which never shows a password, when the database cannot be reached for ``patience``
         seconds or refuses the query.
         """
-        from forecast.batch.ledger.urls import engine_for, sqlite_file
-        from forecast.batch.ledger.urls import masked
-
         file = sqlite_file(self.url)
         engine = engine_for(self.url, read_only=True)
 
@@ -97,8 +93,6 @@ class QuerySource:
 
     def describe(self) -> dict[str, Any]:
         """Plain facts for the ledger and the hash of the settings; of the parameters only a digest."""
-        from forecast.batch.ledger.urls import masked
-
         values = json.dumps(sorted((name, repr(value)) for name, value in self.params.items()))
         digest = hashlib.sha256(values.encode()).hexdigest()[:16]
         return {"kind": "query", "url": masked(self.url), "query": self.query, "params": digest, "zone": self.zone}
@@ -135,7 +129,6 @@ class QuerySource:
     def _failure(self, error: SQLAlchemyError) -> Exception:
         """The error to raise: one that may pass, or the end."""
         from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-        from forecast.batch.ledger.urls import masked
 
         origin = error.orig if isinstance(error, DBAPIError) else error
         said = printable(str(origin), 300)

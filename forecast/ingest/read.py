@@ -100,7 +100,7 @@ def _refuse_short_rows(path: Path, content: bytes | None, separator: str, fields
     """Raise ``DataError`` naming the first line with fewer than ``fields`` fields."""
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     with opener(path, "rb") if content is None else BytesIO(content) as binary:
-        lines = TextIOWrapper(binary, encoding="utf-8", newline="")  # type: ignore[arg-type]
+        lines = TextIOWrapper(binary, encoding="utf-8", newline="")
         reader = csv.reader(lines, delimiter=separator)
         for record in reader:
             if record and len(record) < fields:

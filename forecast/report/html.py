@@ -94,18 +94,26 @@ def write_report(path: str | os.PathLike[str], report: Report) -> None:
 
 def render(report: Report) -> str:
     """The page as text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     folds = read_folds(report.cv, report.history, report.season_length, report.schema)
+    return page("template.html.jinja", _context(report, folds))
+
+
+def page(template: str, context: Mapping[str, Any], folder: str = "report") -> str:
+    """A template of the package's ``folder`` filled in, everything escaped that does not say it is HTML.
+
+    It may include the style sheet and the macros of this folder.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
-        loader=PackageLoader("forecast", "report"),
+        loader=ChoiceLoader([PackageLoader("forecast", folder), PackageLoader("forecast", "report")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    text = environment.get_template("template.html.jinja").render(_context(report, folds))
+    text = environment.get_template(template).render(context)
     # Half a surrogate pair (a broken name from a broken file) has no bytes in UTF-8.
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -174,12 +182,12 @@ def _score_charts(folds: Folds, ranking: Ranking, by_series: pd.DataFrame) -> di
     metric = metric_name(ranking.metric)
     views = telling_views(folds, ranking, by_series)
     charts = {
-        "accuracy": _svg(accuracy_bars(ranking), "accuracy", f"{metric} of each model, as bars"),
-        "forecasts": _svg(fans(views, ranking.models), "forecasts", "Forecasts against actuals"),
+        "accuracy": safe_svg(accuracy_bars(ranking), "accuracy", f"{metric} of each model, as bars"),
+        "forecasts": safe_svg(fans(views, ranking.models), "forecasts", "Forecasts against actuals"),
     }
     if np.unique(folds.step).size > 1:
         lines = horizon_lines(score(folds, "step"), ranking.metric, ranking.models[:SHOWN_LINES], ranking.models)
-        charts["horizon"] = _svg(lines, "horizon", f"{metric} against the steps ahead")
+        charts["horizon"] = safe_svg(lines, "horizon", f"{metric} against the steps ahead")
     return charts
 
 
@@ -191,13 +199,14 @@ def _training_charts(cards: Sequence[ModelCard], models: Sequence[str]) -> dict[
     charts = {}
     if losses:
         title = "Training and validation loss against the step"
-        charts["losses"] = _svg(learning_curves(losses, colors), "losses", title)
+        charts["losses"] = safe_svg(learning_curves(losses, colors), "losses", title)
     if norms:
-        charts["gradients"] = _svg(gradient_norms(norms, colors), "gradients", "Gradient norm against the step")
+        charts["gradients"] = safe_svg(gradient_norms(norms, colors), "gradients", "Gradient norm against the step")
     return charts
 
 
-def _svg(figure: Figure, key: str, title: str) -> Any:
+def safe_svg(figure: Figure, key: str, title: str) -> Any:
+    """The figure for a page, see :func:`forecast.report.style.inline_svg`."""
     from markupsafe import Markup
 
     return Markup(inline_svg(figure, key, title))  # escaped where it was drawn

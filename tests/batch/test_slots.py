@@ -59,7 +59,7 @@ CHANGES = {
     "Antarctica/Troll": ("2024-03-31", "2024-10-27"),
 }
 TABLE = [(zone, day, way) for zone, days in CHANGES.items() for day, way in zip(days, ("forward", "back"), strict=True)]
-TIMES = ["30 2 * * *", "0 2 * * *", "15 0 * * *", "30 23 * * *", "59 1 * * *", "0 3 * * *", "30 1 * * *", "0 0 * * *"]
+TIMES = ["30 2 * * *", "0 3 * * *", "30 1 * * *", "15 0 * * *", "30 23 * * *"]
 
 
 def utc(text: str) -> datetime:
@@ -69,9 +69,11 @@ def utc(text: str) -> datetime:
 def midnight(day: date, zone: ZoneInfo) -> datetime:
     """The first instant of the local day, found by looking at every quarter of an hour."""
     at = datetime(day.year, day.month, day.day, tzinfo=UTC) - 15 * HOUR
-    while at.astimezone(zone).date() < day:
-        at += timedelta(minutes=15)
-    return at
+    for step in (HOUR, timedelta(minutes=15)):
+        while at.astimezone(zone).date() < day:
+            at += step
+        at -= step
+    return at + timedelta(minutes=15)
 
 
 def length(day: date, zone: ZoneInfo) -> timedelta:
@@ -128,8 +130,8 @@ class TestChangesOfTheClocks:
         assert len(slots) == len(set(slots)) == 36
 
     def test_looking_step_by_step_finds_the_same(self, zone: str, day: str, way: str) -> None:
-        start, stop = utc(day) - 2 * DAY, utc(day) + 3 * DAY
-        for cron in ("30 2 * * *", "0 */3 * * *", "*/20 * * * *"):
+        start, stop = utc(day) - 8 * HOUR, utc(day) + 32 * HOUR
+        for cron in ("10 */3 * * *", "0,40 * * * *"):
             schedule = Schedule(cron, zone)
             expected = schedule.due(start, stop)
             forward, at = [], start
@@ -200,7 +202,7 @@ def test_too_many_slots_are_refused_and_the_last_of_them_can_be_had() -> None:
     assert minutes.due(stop - 100 * timedelta(minutes=1), stop, limit=100) == last
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     zone=st.sampled_from(sorted(available_timezones() & set(CHANGES))),
     cron=st.tuples(
@@ -234,7 +236,9 @@ BAD_CRON = [
 
 @pytest.mark.parametrize("cron", BAD_CRON, ids=lambda cron: repr(cron)[:20])
 def test_a_text_that_is_no_schedule_is_refused_with_the_way_out(cron: str) -> None:
-    with pytest.raises(ConfigError, match=r"^cron=.* is not a schedule: .*Write five fields.*'30 2 \* \* \*'") as caught:
+    with pytest.raises(
+        ConfigError, match=r"^cron=.* is not a schedule: .*Write five fields.*'30 2 \* \* \*'"
+    ) as caught:
         Schedule(cron)
     assert len(str(caught.value)) < 400 and "\n" not in str(caught.value)
 

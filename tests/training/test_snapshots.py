@@ -17,7 +17,7 @@ from forecast import ArtifactError, ConfigError, Forecaster, Training, artifact,
 from forecast.conformal import calibrate
 from forecast.ingest.door import to_panel
 from forecast.model import Task
-from forecast.models import DeepAR, ESRNN, ColdStart, SegRNN
+from forecast.models import ESRNN, ColdStart, DeepAR, SegRNN
 from forecast.nets.averaged import AveragedNet, members_of
 from forecast.training import keeper, snapshots
 from forecast.training.calibration import residuals
@@ -58,7 +58,13 @@ def net_of(forecaster: Forecaster) -> FittedNeural:
 def test_the_best_is_kept_first_of_all_then_the_latest_ends_of_cycles_nearly_as_good():
     curve = [point(1, 1.04), point(2, 1.0), point(3, 1.04), point(4, 1.06), point(5, 1.03, ends=False), point(6, 1.05)]
     best = curve[1]
-    assert [chosen(curve, best, most) for most in (1, 2, 3, 4, 9)] == [[2], [2, 6], [2, 3, 6], [1, 2, 3, 6], [1, 2, 3, 6]]
+    assert [chosen(curve, best, most) for most in (1, 2, 3, 4, 9)] == [
+        [2],
+        [2, 6],
+        [2, 3, 6],
+        [1, 2, 3, 6],
+        [1, 2, 3, 6],
+    ]
 
 
 def test_without_validation_the_training_loss_tells_which_are_good():

@@ -66,7 +66,7 @@ class Claims:
             with writing(self._engine) as connection:
                 freed = connection.execute(update(claims).where(_mine(claim)).values(owner=null(), process=""))
                 if freed.rowcount == 1 and reason is not None:
-                    self._abandon(connection, claim, f"{type(reason).__name__}: {reason}")
+                    self._abandon(connection, claim, ": ".join(filter(None, (type(reason).__name__, str(reason)))))
         except SQLAlchemyError as error:
             log.warning("A claim is left to its lease. %s", storage_error(error, "The ledger", self.url))
 
@@ -103,17 +103,14 @@ class Claims:
         return {"owner": owner, "nonce": nonce, "claimed_at": now, "heartbeat": now, **process}
 
     def _refuse_living(self, row: Row[Any] | None, nonce: str) -> None:
-        if row is None or row.owner is None or row.nonce == nonce or is_gone(row.process):
-            return
-        now, lease = self._clock(), timedelta(seconds=row.lease)
-        # A sign of life from further ahead than a lease tells of a clock that was wrong, not of life.
-        if abs(now - row.heartbeat) > lease:
+        now = self._clock()
+        if row is None or row.nonce == nonce or not is_alive(row, now):
             return
         ago = max(0.0, (now - row.heartbeat).total_seconds())
         raise AlreadyRunningError(
             f"Slot {row.slot.isoformat()} of job {printable(row.job)} is being run by {row.owner} since "
             f"{row.claimed_at.isoformat(timespec='seconds')}; last sign of life {ago:.0f} s ago. Let it finish. "
-            f"If it is dead, the slot is free at {(row.heartbeat + lease).isoformat(timespec='seconds')}."
+            f"If it is dead, the slot is free at {_expiry(row).isoformat(timespec='seconds')}."
         )
 
     def _abandon(self, connection: Connection, place: Row[Any] | Claim, reason: str) -> None:
@@ -124,6 +121,14 @@ class Claims:
             values = {"state": "failed", "failed_at": now, "error": text}
             connection.execute(update(runs).where(runs.c.run == run.run).values(values))
             note(connection, run.run, event_now(run.token, "failed", run.owner, now, None, text))
+
+
+def is_alive(row: Row[Any], now: datetime) -> bool:
+    """Whether a claim has an owner that shows signs of life."""
+    if row.owner is None or is_gone(row.process):
+        return False
+    # A sign of life from further ahead than a lease tells of a clock that was wrong, not of life.
+    return bool(abs(now - row.heartbeat) <= timedelta(seconds=row.lease))
 
 
 def hold(connection: Connection, claim: Claim) -> None:
@@ -137,6 +142,11 @@ def hold(connection: Connection, claim: Claim) -> None:
 def _row(connection: Connection, job: str, slot: datetime, *, lock: bool = False) -> Row[Any] | None:
     wanted = select(claims).where(_slot(job, slot))
     return connection.execute(wanted.with_for_update() if lock else wanted).one_or_none()
+
+
+def _expiry(row: Row[Any]) -> datetime:
+    free: datetime = row.heartbeat + timedelta(seconds=row.lease)
+    return free
 
 
 def _slot(job: str, slot: datetime) -> ColumnElement[bool]:

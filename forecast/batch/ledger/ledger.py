@@ -55,13 +55,13 @@ class Ledger:
         if self.engine.dialect.name not in ("sqlite", "postgresql"):
             raise ConfigError(f"A ledger is a SQLite or PostgreSQL database, not {urls.masked(url)!r}.")
         self.clock = clock
-        self._url = url
+        self._shown = urls.masked(url)
         self._patience = patience
         self._claims = Claims(self.engine, clock, lease)
         self._runs = Runs(self.engine, clock)
 
     def __repr__(self) -> str:
-        return f"Ledger({urls.masked(self._url)!r})"
+        return f"Ledger({self._shown!r})"
 
     def open(self) -> Ledger:
         """Make or update the tables; returns the ledger. Safe when many processes do it at once.
@@ -70,7 +70,7 @@ class Ledger:
         """
         from forecast.batch.ledger.migrations import migrate
 
-        file = urls.sqlite_file(self._url)
+        file = urls.sqlite_file(self.engine.url)
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
         self._patiently(lambda: migrate(self.engine))
@@ -196,7 +196,7 @@ class Ledger:
 
     def same_database(self, url: str) -> bool:
         """Whether a sink at ``url`` can commit its rows and the ledger's in one transaction."""
-        return urls.same_database(self._url, url)
+        return urls.same_database(self.engine.url, url)
 
     def _patiently(self, action: Callable[[], T]) -> T:
-        return patiently(action, "The ledger", self._url, patience=self._patience)
+        return patiently(action, "The ledger", self._shown, patience=self._patience)

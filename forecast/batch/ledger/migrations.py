@@ -69,7 +69,17 @@ def first_tables(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (first_tables, watch_tables)
+def skipped_slots(connection: Connection) -> None:
+    """Slots that a scheduler left out, and why."""
+    statement(
+        connection,
+        """CREATE TABLE forecast_skipped (
+            job TEXT NOT NULL, slot {moment} NOT NULL, reason TEXT NOT NULL, noted_at {moment} NOT NULL,
+            PRIMARY KEY (job, slot))""",
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (first_tables, watch_tables, skipped_slots)
 
 
 def migrate(engine: Engine) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from forecast.batch.ledger.masking import masked
 from forecast.batch.ledger.urls import sqlite_file
-from forecast.errors import StorageError
+from forecast.errors import StorageError, UnreachableError
 
 if TYPE_CHECKING:
     from sqlalchemy.exc import SQLAlchemyError
@@ -84,7 +84,8 @@ def storage_error(error: SQLAlchemyError, what: str, url: str, tries: int = 1) -
     said = masked(said.encode("utf-8", "backslashreplace").decode())
     said = said if len(said) <= SHOWN else said[: SHOWN - 1] + "…"
     after = f" after {tries} tries" if tries > 1 else ""
-    return StorageError(f"{what} at {masked(url)} failed{after}: {said}. {_remedy(error, url)}")
+    kind = UnreachableError if is_transient(error) else StorageError
+    return kind(f"{what} at {masked(url)} failed{after}: {said}. {_remedy(error, url)}")
 
 
 def _remedy(error: SQLAlchemyError, url: str) -> str:

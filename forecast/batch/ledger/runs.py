@@ -215,7 +215,8 @@ def _current(job: str, as_of: datetime | None) -> ColumnElement[bool]:
 
 
 def _frame(rows: Sequence[Row[Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame([tuple(row) for row in rows], columns=list(COLUMNS))
+    # As objects at first: a column of texts and None would become one of texts and NaN.
+    frame = pd.DataFrame([tuple(row) for row in rows], columns=list(COLUMNS), dtype=object)
     for name in TIMES:
         frame[name] = pd.to_datetime(frame[name], utc=True).astype("datetime64[us, UTC]")
     whole = {"version": "int64", "token": "int64", "seconds": "float64"}

@@ -132,3 +132,12 @@ events = Table(
     Column("seconds", Float),
     Column("note", Text),
 )
+
+skipped = Table(
+    "forecast_skipped",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("slot", Moment, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("noted_at", Moment, nullable=False),
+)

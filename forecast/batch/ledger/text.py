@@ -134,7 +134,9 @@ def _state(row: Row, now: datetime) -> str:
 
 def _changes(changes: Mapping[str, tuple[Any, Any]]) -> list[str]:
     width = max((len(name) for name in changes), default=0)
-    return [f"  {_cell(name):<{width}}  {_cell(old)} -> {_cell(new)}" for name, (old, new) in changes.items()]
+    return [
+        f"  {_cell(name):<{width}}  {_cell(old) or '–'} -> {_cell(new) or '–'}" for name, (old, new) in changes.items()
+    ]
 
 
 def _pairs(facts: Mapping[str, Any]) -> str:
@@ -150,6 +152,7 @@ def _table(head: Iterable[str], rows: Sequence[Sequence[object]]) -> str:
 
 def _cell(value: object, widest: int = WIDEST) -> str:
     """``value`` on one line and of bounded width; characters that could steer a terminal are escaped."""
+    value = f"{value:.6g}" if isinstance(value, float) else value
     text = "" if value is None else " ".join(str(value).split())
     text = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
     return text if len(text) <= widest else text[: widest - 1] + "…"

@@ -33,7 +33,7 @@ POSTGRES = {
 }
 
 
-def url_for(url: str) -> URL:
+def url_for(url: str | URL) -> URL:
     """``url`` as SQLAlchemy's, with the driver this package uses; passwords among its options become *the* password.
 
     Raises ``ConfigError``, which shows no password, for what is not a URL of a database that stays.
@@ -51,7 +51,7 @@ def url_for(url: str) -> URL:
         ) from None
     remember(parsed.password)
     if parsed.host is not None and "@" in parsed.host:
-        raise ConfigError(f"{masked(url)!r}: write an @ within user name or password as %40.")
+        raise ConfigError(f"{masked(str(url))!r}: write an @ within user name or password as %40.")
     parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigError("A SQLite database in memory is gone with the run. Name a file: sqlite:///folder/file.db.")
@@ -107,7 +107,7 @@ def is_sqlite(url: str) -> bool:
     return url_for(url).get_backend_name() == "sqlite"
 
 
-def sqlite_file(url: str) -> Path | None:
+def sqlite_file(url: str | URL) -> Path | None:
     """The file of a SQLite URL, absolute; ``None`` for other databases and for SQLite's own ``file:`` URIs."""
     parsed = url_for(url)
     name = parsed.database or ""
@@ -116,7 +116,7 @@ def sqlite_file(url: str) -> Path | None:
     return Path(os.path.realpath(name))
 
 
-def same_database(first: str, second: str) -> bool:
+def same_database(first: str | URL, second: str | URL) -> bool:
     """Whether one transaction can hold rows of both: same server, port, database, user and options, or same file.
 
     ``False`` is the answer in doubt (one host under two names): two transactions are right then, too.

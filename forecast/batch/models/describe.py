@@ -15,19 +15,22 @@ def described(store: ModelStore, journal: Journal, note: str) -> dict[str, Any]:
     """See :meth:`~forecast.batch.models.store.ModelStore.describe`; ``note`` is what is wrong with the journal."""
     good = store.last_good(besides=())
     rows, problems = [], [note] if note else []
+    current = journal.current()
+    if current is not None and current not in store.versions():
+        problems.append(f"version {current}, the current one, is missing")
     for version in store.versions():
         row = _row(journal, version)
         try:
             model = store.load(version)
         except ArtifactError as error:
-            problems.append(str(error))
+            problems.append(f"version {version}: {error}")
             row["state"] = f"{row['state']}, damaged"
         else:
             row |= {"model": model.name, "h": model.task.h}
         rows.append(row)
     return {
         "folder": str(store.folder),
-        "current": journal.current(),
+        "current": current,
         "last_good": None if good is None else good.version,
         "versions": rows,
         "problems": problems,

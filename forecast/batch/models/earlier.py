@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,7 @@ class Earlier:
     point: Float
     quantiles: Float
     probs: tuple[float, ...]
+    takes_newborn: ClassVar[bool] = True
 
     @classmethod
     def of(cls, frame: pd.DataFrame, grid: Timeline, asked: Wanted) -> Earlier:

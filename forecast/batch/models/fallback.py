@@ -135,13 +135,15 @@ class _State:
         if link.note:
             self.add_reason(rows[self.reason[rows] == ""], link.note)
         for at, why in outcome.reasons.items():
-            self.add_reason(rows[[at]], why)
+            self.reason[rows[at]] = _joined(self.reason[rows[at]], why)
 
     def add_reason(self, rows: Int, why: str) -> None:
         """One more reason for some series; the first one comes first."""
-        for before in np.unique(self.reason[rows].astype(str)).tolist() if rows.size else []:
-            same = rows[self.reason[rows] == before]
-            self.reason[same] = f"{before}; {why}"[:LONGEST_REASON] if before else why[:LONGEST_REASON]
+        self.reason[rows] = [_joined(before, why) for before in self.reason[rows]]
+
+
+def _joined(before: str, why: str) -> str:
+    return f"{before}; {why}"[:LONGEST_REASON] if before else why[:LONGEST_REASON]
 
 
 def _words(why: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -90,25 +91,24 @@ def _pieces(fitted: Fitted, panel: Panel, todo: Int, chunk: int) -> list[Piece]:
     if isinstance(fitted, LocalFitted):
         rows, asked = todo, np.ones(len(todo), dtype=bool)
     else:
-        rows = (
-            np.flatnonzero(panel.lengths > 0) if not getattr(fitted, "takes_newborn", False) else np.arange(len(panel))
-        )
+        newborn = getattr(fitted, "takes_newborn", False)
+        rows = np.arange(len(panel)) if newborn else np.flatnonzero(panel.lengths > 0)
         asked = np.isin(rows, todo, assume_unique=True)
+        kept = np.repeat(np.logical_or.reduceat(asked, np.arange(0, len(rows), BLOCK)), BLOCK)[: len(rows)]
+        rows, asked = rows[kept], asked[kept]
     pieces = [Piece(rows[start : start + chunk], asked[start : start + chunk]) for start in range(0, len(rows), chunk)]
-    return [piece for piece in reversed(pieces) if piece.asked.any()]
+    return pieces[::-1]
 
 
 class _Asking:
-    """Calls of one model: how many series it can take at a time, and whether it is of any use."""
+    """Calls of one model: how many series it can take at a time, and where it is of any use."""
 
     def __init__(self, fitted: Fitted, panel: Panel, h: int, probs: tuple[float, ...]) -> None:
         self.fitted, self.panel, self.h, self.probs = fitted, panel, h, probs
         self.largest = len(panel)
-        self.failed: dict[
-            int, int
-        ] = {}  # first series of a block -> single series of it that failed, while none worked
-        self.lost = 0
-        self.worked = False
+        self.failed: Counter[int] = Counter()  # block -> single series of it that failed
+        self.useful: set[int] = set()  # blocks that some series of could be forecast
+        self.lost: set[int] = set()
 
     def run(self, stack: list[Piece]) -> Iterator[Answer]:
         """Answers for all pieces; the last of ``stack`` comes first."""
@@ -118,54 +118,46 @@ class _Asking:
                 stack += reversed(piece.cut(self.largest))
                 continue
             try:
-                yield from self._answers(piece)
+                answers = self._answers(piece)
             except FAILURES as error:
                 reason = in_words(error)
-                if hopeless(error) or self._is_lost(piece):
-                    given_up = [piece, *stack] if hopeless(error) or self.lost >= GIVEN_UP else [piece]
-                    stack = [] if len(given_up) > 1 or hopeless(error) else stack
-                    yield from (Answer(one.rows[one.asked], reason) for one in given_up)
-                elif out_of_memory(error) and len(piece.rows) > 1:
-                    self.largest = self._smaller(len(piece.rows))
-                    stack.append(piece)
-                elif piece.asked.sum() > 1:
-                    stack += reversed(piece.halves())
-                else:
-                    self._note(piece)
-                    yield Answer(piece.rows[piece.asked], reason)
+                answers = [Answer(one.rows[one.asked], reason) for one in self._given_up(piece, error, stack)]
+            yield from answers
 
-    @staticmethod
-    def _smaller(size: int) -> int:
-        """Half of it, whole blocks where there are several."""
-        return size // 2 if size <= BLOCK else max(1, size // BLOCK // 2) * BLOCK
+    def _given_up(self, piece: Piece, error: Exception, stack: list[Piece]) -> list[Piece]:
+        """What is not tried again after ``error``; the rest goes back on the stack, in smaller pieces."""
+        block = _block(piece)
+        if out_of_memory(error) and len(piece.rows) > 1:
+            self.largest = _smaller(len(piece.rows))
+            stack.append(piece)
+            return []
+        if out_of_memory(error):
+            self.largest = len(self.panel)  # not even one fits: that series is to blame, others may fit together
+        if hopeless(error) or (len(self.lost) >= GIVEN_UP and not self.useful):
+            everything = [piece, *stack]
+            stack.clear()
+            return everything
+        if len(piece.rows) <= BLOCK and self.failed[block] >= PATIENCE and block not in self.useful:
+            self.lost.add(block)
+            return [piece]
+        if piece.asked.sum() > 1:
+            stack += reversed(piece.halves())
+            return []
+        self.failed[block] += 1
+        return [piece]
 
-    def _note(self, piece: Piece) -> None:
-        key = int(piece.rows[0])
-        self.failed[key] = self.failed.get(key, 0) + 1
-
-    def _is_lost(self, piece: Piece) -> bool:
-        """Whether a block has failed often enough, and nothing of it ever worked, to stop trying its series."""
-        key = int(piece.rows[0])
-        if len(piece.rows) > BLOCK or self.failed.get(key, 0) < PATIENCE:
-            return False
-        self.lost += not self.worked
-        return True
-
-    def _answers(self, piece: Piece) -> Iterator[Answer]:
+    def _answers(self, piece: Piece) -> list[Answer]:
         reached("models.chunk")
         given = piece.panel(self.panel)
         prediction = self.fitted.predict(given, self.h, self.probs)
         point, quantiles = np.asarray(prediction.point), np.asarray(prediction.quantiles)
         shape = (len(piece.rows), self.h)
         if point.shape != shape or quantiles.shape != (*shape, len(self.probs)):
-            raise ValueError(
-                f"forecasts of shape {point.shape} and {quantiles.shape} for {shape[0]} series, h={self.h}"
-            )
-        self.worked = True
-        self.failed[int(piece.rows[0])] = -len(piece.rows)  # some of the block can be forecast: look at every series
+            raise ValueError(f"forecasts of shape {point.shape} and {quantiles.shape} for {shape[0]} series")
+        self.useful.add(_block(piece))
         finite = np.isfinite(point).all(axis=1) & np.isfinite(quantiles).all(axis=(1, 2))
         absurd = finite & (np.abs(point).max(axis=1, initial=0.0) > WIDEST * _size(given))
-        yield from self._sorted(piece, prediction, finite, absurd)
+        return list(self._sorted(piece, prediction, finite, absurd))
 
     def _sorted(self, piece: Piece, prediction: Prediction, finite: Bool, absurd: Bool) -> Iterator[Answer]:
         """Good forecasts together; the others with the model's own word for it where it has one."""
@@ -182,8 +174,18 @@ class _Asking:
             yield Answer(piece.rows[piece.asked & absurd], why)
 
 
+def _block(piece: Piece) -> int:
+    """The number of the block that a piece begins in."""
+    return int(piece.rows[0]) // BLOCK
+
+
+def _smaller(size: int) -> int:
+    """Half of it, whole blocks where there are several."""
+    return size // 2 if size <= BLOCK else max(1, size // BLOCK // 2) * BLOCK
+
+
 def _size(panel: Panel) -> Float:
-    """The largest known value of each series without its sign, (S,); infinite where nothing, or only zeros, is known."""
+    """The largest known value of each series without its sign, (S,); infinite where none but zeros is known."""
     known = np.where(np.isfinite(panel.values), np.abs(panel.values), 0.0)
     size = np.zeros(len(panel))
     filled = panel.lengths > 0

@@ -133,32 +133,24 @@ class ModelPolicy:
         if asked is None:
             return choice
         name, model = asked
+        found = None
+        if choice.version is not None and choice.model is not None:
+            found = Found(choice.version, choice.model, choice.stand_in)
+        recipe = "" if self.model is None else recipe_of(model, task)
+        problem = "" if choice.error is None else in_words(choice.error)
         try:
-            journal = store.journal()
+            now = Situation(store.journal(), slot, found, problem, model, recipe, task.h, self._age, self._told(drift))
         except ArtifactError:
             return choice  # nothing could be put on record; the choice holds the reason already
-        found = None if choice.version is None or choice.model is None else Found(choice.version, choice.model)
-        if found is not None:
-            found = replace(found, reason=choice.stand_in)
-        recipe = "" if self.model is None else recipe_of(model, task)
-        why = due(
-            Situation(
-                journal,
-                slot,
-                found,
-                "" if choice.error is None else in_words(choice.error),
-                model,
-                recipe,
-                task.h,
-                self._age,
-                drift if self.refresh_on_drift else "",
-            )
-        )
+        why = due(now)
         if not why:
             return choice
-        good = panel.take(np.flatnonzero(~panel.ids.isin(list(quarantined))).astype(np.int64))
+        good = panel.take(np.flatnonzero(~panel.ids.isin(list(quarantined)))) if len(quarantined) else panel
         challenge = Challenge(name, model, recipe, self.gate, self.warm_start)
         return _with(choice, challenge.run(store, good, task, slot, found, why))
+
+    def _told(self, drift: str) -> str:
+        return drift if self.refresh_on_drift else ""
 
     @property
     def _age(self) -> timedelta | None:
@@ -212,8 +204,8 @@ def _long_enough(choice: Choice, task: Task) -> Choice:
         return choice
     if choice.model.task.h < task.h:
         raise ConfigError(
-            f"the saved model forecasts {choice.model.task.h} steps and the job asks for h={task.h}. Lower h, or save a "
-            "model that was fitted with a larger one."
+            f"the saved model forecasts {choice.model.task.h} steps and the job asks for h={task.h}. Lower h, or save "
+            "a model that was fitted with a larger one."
         )
     return replace(choice, name=choice.model.name)
 

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,8 @@ from forecast.batch.form import Form
 from forecast.batch.key import Publication
 from forecast.batch.protocols import Confirm, Staged
 from forecast.batch.sinks.columnar import frame_of, table_of
-from forecast.batch.sinks.rows import prepared
+from forecast.batch.sinks.manifest import refuse_unknown
+from forecast.batch.sinks.rows import prepared, together
 from forecast.batch.sinks.tables import KEY, Kind, Tables
 from forecast.errors import MissingExtraError, StorageError, printable
 
@@ -29,6 +30,15 @@ if TYPE_CHECKING:
 
 POLL = 0.1  # seconds
 BUSY = ("Could not set lock", "different configuration")
+TYPES: Mapping[Kind, str] = {
+    "name": "VARCHAR",
+    "text": "VARCHAR",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "naive": "TIMESTAMP",
+    "aware": "TIMESTAMP WITH TIME ZONE",
+    "flag": "BOOLEAN",
+}
 STAGED = "forecast_staged_rows"
 # DuckDB lets one process write, and keeps processes apart itself; threads of one process are kept apart by these.
 _locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -37,10 +47,7 @@ _locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 class DuckSession:
     """See :class:`forecast.batch.sinks.tables.Session`."""
 
-    types: dict[Kind, str] = {
-        "name": "VARCHAR", "text": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "naive": "TIMESTAMP",
-        "aware": "TIMESTAMP WITH TIME ZONE", "flag": "BOOLEAN",
-    }  # fmt: skip
+    types = TYPES
     ending = ""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -146,7 +153,8 @@ class DuckDBSink:
     def read(self, job: str, runs: Sequence[str] | None = None) -> pd.DataFrame:
         """See :meth:`forecast.batch.protocols.Sink.read`. Raises ``StorageError`` when rows are missing."""
         if not self.path.exists():
-            raise StorageError(f"There is no file {printable(str(self.path), 400)}: no run has written it yet.")
+            refuse_unknown(job, list(runs or ()), set())
+            return together([])
         with self._session(read_only=True) as session:
             return self._tables.read(session, job, runs)
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 import uuid
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -44,8 +45,8 @@ def _remedy(path: Path, needed: int, error: OSError) -> str:
         home = next(place for place in (path, *path.parents, Path(".")) if place.exists())
         free = shutil.disk_usage(home).free
         return (
-            f"no room ({said}): about {needed:,} bytes are needed, {free:,} are free there. Make room or choose another "
-            "folder; what was published before is untouched."
+            f"no room ({said}): about {needed:,} bytes are needed, {free:,} are free there. Make room or choose "
+            "another folder; what was published before is untouched."
         )
     if error.errno in NO_RIGHT:
         return (
@@ -96,8 +97,8 @@ def locked(folder: Path, patience: float) -> Iterator[None]:
         while _flock(descriptor) is False:
             if time.monotonic() > last:
                 raise StorageError(
-                    f"{printable(str(folder), 400)} has been locked by another process for {patience:g} s. Look for one "
-                    "that hangs, then run the job again; it goes on where this run ended."
+                    f"{printable(str(folder), 400)} has been locked by another process for {patience:g} s. Look for "
+                    "one that hangs, then run the job again; it goes on where this run ended."
                 )
             time.sleep(LOCK_POLL)
         yield
@@ -137,6 +138,8 @@ class Draft:
         _flock(descriptor)
         self.file = _Hashing(io.FileIO(descriptor, "r+b"))
         self.sha256, self.size = "", 0
+        # A draft that nobody published is gone with its object; a fork of this process must leave it alone.
+        weakref.finalize(self, _forget, self.file, self.path, os.getpid()).atexit = False
 
     def seal(self) -> None:
         """Make the bytes durable and read them back. Raises ``StorageError`` when the disk holds something else."""
@@ -157,10 +160,15 @@ class Draft:
         self.file.close()
 
     def discard(self) -> None:
-        """Remove what was written."""
-        self.path.unlink(missing_ok=True)
+        """Remove what was written, unless it got its name."""
+        _forget(self.file, self.path, os.getpid())
+
+
+def _forget(file: _Hashing, path: Path, process: int) -> None:
+    if process == os.getpid():
         with suppress(OSError):  # what its buffer still holds may not fit the disk
-            self.file.close()
+            file.close()
+        path.unlink(missing_ok=True)
 
 
 class _Hashing(io.BufferedWriter):

@@ -122,8 +122,8 @@ class Manifest:
 def fenced_text(publication: Publication, token: int) -> str:
     """The words for a publication that came too late."""
     return (
-        f"Run {publication.run} of {printable(publication.job)} at {publication.slot.isoformat()} has the fencing token "
-        f"{publication.token}, and one with {token} has published since. Nothing of it is published."
+        f"Run {publication.run} of {printable(publication.job)} at {publication.slot.isoformat()} has the fencing "
+        f"token {publication.token}, and one with {token} has published since. Nothing of it is published."
     )
 
 

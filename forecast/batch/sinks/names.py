@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from forecast.errors import ConfigError, printable
 
 SAFE = frozenset(string.ascii_letters + string.digits + "-_.")
-LONGEST = 120  # characters of a folder's name; with what is added it stays below the 255 of most file systems
+LONGEST = 96  # characters of a folder's name; with what is added it stays below the 255 of most file systems
 DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|\Z)", re.IGNORECASE)  # Windows keeps these for itself
 TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,49}\Z")  # PostgreSQL cuts at 63 bytes, and _current is added
 COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]{0,62}\Z")
@@ -35,7 +35,7 @@ def folder_name(name: str) -> str:
     encoded = "".join(parts)
     if len(encoded) <= LONGEST:
         return encoded
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"{encoded[:LONGEST]}~{digest}"
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -15,46 +14,33 @@ import pandas as pd
 from forecast.batch import points
 from forecast.batch.form import Form
 from forecast.batch.key import Publication
+from forecast.batch.sinks.alchemy import AlchemySession
 from forecast.batch.sinks.columnar import CHUNK, csv_pieces, frame_of, parse_csv, schema_of, table_of
 from forecast.batch.sinks.tables import KEY, Kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from sqlalchemy.engine import Connection
 
 COLUMNS = (
     "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(:t) "
     "AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
 )
+TYPES: Mapping[Kind, str] = {
+    "name": 'text COLLATE "C"',  # bytes in order, as everywhere else, and faster
+    "text": "text",
+    "integer": "bigint",
+    "number": "double precision",
+    "naive": "timestamp without time zone",
+    "aware": "timestamp with time zone",
+    "flag": "boolean",
+}
 
 
-class PostgresSession:
+class PostgresSession(AlchemySession):
     """See :class:`forecast.batch.sinks.tables.Session`."""
 
-    types: dict[Kind, str] = {
-        "name": 'text COLLATE "C"',  # bytes in order, as everywhere else, and faster
-        "text": "text",
-        "integer": "bigint",
-        "number": "double precision",
-        "naive": "timestamp without time zone",
-        "aware": "timestamp with time zone",
-        "flag": "boolean",
-    }
+    types = TYPES
     ending = ' COLLATE "C"'
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-
-    def quote(self, name: str) -> str:
-        """See the protocol."""
-        return self.connection.dialect.identifier_preparer.quote_identifier(name)
-
-    def run(self, statement: str, **values: Any) -> list[Any]:
-        """See the protocol."""
-        from sqlalchemy import text
-
-        result = self.connection.execute(text(statement), values)
-        return list(result) if result.returns_rows else []
 
     def columns(self, table: str) -> dict[str, str]:
         """See the protocol."""
@@ -76,7 +62,7 @@ class PostgresSession:
     def insert(self, table: str, publication: Publication, frame: pd.DataFrame) -> None:
         """See the protocol."""
         names = ", ".join(map(self.quote, (*KEY, *frame.columns)))
-        with self._cursor() as cursor:
+        with self.driver() as driver, driver.cursor() as cursor:
             copying = f"COPY {self.quote(table)} ({names}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')"
             with cursor.copy(copying) as copy:
                 for start in range(0, len(frame), CHUNK):
@@ -90,7 +76,7 @@ class PostgresSession:
 
         bound = re.sub(r":(\w+)", r"%(\1)s", statement)
         tables = [schema_of(form).empty_table()]
-        with self._cursor() as cursor:
+        with self.driver() as driver, driver.cursor() as cursor:
             # So that stamps and numbers are written in full and in UTC, whatever the role's settings are.
             cursor.execute("SET LOCAL TIME ZONE 'UTC'")
             cursor.execute("SET LOCAL datestyle = 'ISO'")
@@ -100,23 +86,6 @@ class PostgresSession:
                 while text := b"".join(islice(lines, CHUNK)):
                     tables.append(parse_csv(pa.BufferReader(text), form, header=False))
         return frame_of(pa.concat_tables(tables), form)
-
-    @contextmanager
-    def _cursor(self) -> Iterator[Any]:
-        """A cursor of the driver, for COPY; its errors come as SQLAlchemy's own."""
-        import psycopg
-        from sqlalchemy.exc import DBAPIError
-
-        driver: Any = self.connection.connection.driver_connection
-        try:
-            with driver.cursor() as cursor:
-                yield cursor
-        except psycopg.Error as error:
-            lost = bool(driver.closed or driver.broken)
-            if lost:
-                self.connection.invalidate()
-            wrapped = DBAPIError.instance("COPY", None, error, psycopg.Error, True, lost, self.connection.dialect)
-            raise wrapped from error
 
 
 def _keyed(publication: Publication, frame: pd.DataFrame) -> pa.Table:

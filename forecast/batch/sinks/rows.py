@@ -78,16 +78,12 @@ def _sorted(frame: pd.DataFrame, codes: np.ndarray[Any, np.dtype[np.int64]]) -> 
     order = np.argsort(places, kind="stable")
     twice = np.flatnonzero(np.diff(places[order]) == 0)
     if len(twice):
-        row = frame.iloc[order[twice[0]]]
+        row = order[twice[0]]
         raise StorageError(
-            f"unique_id {printable(row['unique_id'])}, step {row['step']} stands {_times(places, order[twice[0]])} times "
-            "among the forecasts; one row for each is needed."
+            f"unique_id {printable(frame['unique_id'].iloc[row])}, step {int(steps[row])} stands "
+            f"{int((places == places[row]).sum())} times among the forecasts; one row for each is needed."
         )
     return frame.take(order).reset_index(drop=True)
-
-
-def _times(places: np.ndarray[Any, np.dtype[np.int64]], row: int) -> int:
-    return int((places == places[row]).sum())
 
 
 def together(pieces: Sequence[Piece]) -> pd.DataFrame:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
@@ -22,6 +22,7 @@ from forecast.errors import ConfigError
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
+T = TypeVar("T")
 SESSIONS: dict[str, type[SqliteSession | PostgresSession]] = {"sqlite": SqliteSession, "postgresql": PostgresSession}
 
 
@@ -103,7 +104,7 @@ class SqlSink:
         """See :meth:`forecast.batch.protocols.Sink.describe`."""
         return {"kind": "sql", "url": masked(self.url), "table": self._tables.name}
 
-    def _patiently(self, attempt: Any) -> Any:
+    def _patiently(self, attempt: Callable[[], T]) -> T:
         return patiently(attempt, "The sink", self.url, patience=self.patience)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,36 +13,26 @@ import pandas as pd
 from forecast.batch import points
 from forecast.batch.form import Form
 from forecast.batch.key import Publication
+from forecast.batch.sinks.alchemy import AlchemySession
 from forecast.batch.sinks.tables import KEY, Kind
 
-if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
-
 CHUNK = 50_000  # rows
+TYPES: Mapping[Kind, str] = {
+    "name": "TEXT",
+    "text": "TEXT",
+    "integer": "INTEGER",
+    "number": "REAL",
+    "naive": "TEXT",
+    "aware": "TEXT",
+    "flag": "INTEGER",
+}
 
 
-class SqliteSession:
+class SqliteSession(AlchemySession):
     """See :class:`forecast.batch.sinks.tables.Session`."""
 
-    types: dict[Kind, str] = {
-        "name": "TEXT", "text": "TEXT", "integer": "INTEGER", "number": "REAL", "naive": "TEXT", "aware": "TEXT",
-        "flag": "INTEGER",
-    }  # fmt: skip
+    types = TYPES
     ending = ""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-
-    def quote(self, name: str) -> str:
-        """See the protocol."""
-        return self.connection.dialect.identifier_preparer.quote_identifier(name)
-
-    def run(self, statement: str, **values: Any) -> list[Any]:
-        """See the protocol."""
-        from sqlalchemy import text
-
-        result = self.connection.execute(text(statement), values)
-        return list(result) if result.returns_rows else []
 
     def columns(self, table: str) -> dict[str, str]:
         """See the protocol."""
@@ -68,8 +57,7 @@ class SqliteSession:
         places = ", ".join("?" * len(names))
         statement = f"INSERT INTO {self.quote(table)} ({', '.join(map(self.quote, names))}) VALUES ({places})"
         key = [repeat(value) for value in (publication.job, self.stamp(publication.slot), publication.run)]
-        with _driver_errors():
-            driver: Any = self.connection.connection.driver_connection
+        with self.driver() as driver:
             for start in range(0, len(frame), CHUNK):
                 piece = frame.iloc[start : start + CHUNK]
                 driver.executemany(statement, zip(*key, *(_values(piece[name]) for name in piece), strict=False))
@@ -77,24 +65,10 @@ class SqliteSession:
 
     def fetch(self, statement: str, form: Form, **values: Any) -> pd.DataFrame:
         """See the protocol."""
-        with _driver_errors():
-            driver: Any = self.connection.connection.driver_connection
+        with self.driver() as driver:
             cursor = driver.execute(statement, values)
             pieces = [_frame(rows, form) for rows in iter(lambda: cursor.fetchmany(CHUNK), [])]
         return pd.concat(pieces, ignore_index=True) if pieces else _frame([], form)
-
-
-@contextmanager
-def _driver_errors() -> Iterator[None]:
-    """Errors of the driver, used without SQLAlchemy for its speed, as SQLAlchemy's own."""
-    import sqlite3
-
-    from sqlalchemy.exc import DatabaseError
-
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise DatabaseError("the rows of a run", None, error) from error
 
 
 def _values(column: pd.Series[Any]) -> list[Any]:

@@ -31,13 +31,18 @@ class Column:
     kind: Kind
 
 
-RUNS = tuple(
-    Column(name, kind)
-    for name, kind in (
-        ("job", "name"), ("slot", "aware"), ("run", "name"), ("version", "integer"), ("token", "integer"),
-        ("current", "flag"), ("cutoff", "text"), ("rows", "integer"), ("form", "text"),
-    )
-)  # fmt: skip
+RUN_KINDS: Mapping[str, Kind] = {
+    "job": "name",
+    "slot": "aware",
+    "run": "name",
+    "version": "integer",
+    "token": "integer",
+    "current": "flag",
+    "cutoff": "text",
+    "rows": "integer",
+    "form": "text",
+}
+RUNS = tuple(Column(name, kind) for name, kind in RUN_KINDS.items())
 
 
 class Session(Protocol):
@@ -187,8 +192,7 @@ class Tables:
     def read(self, session: Session, job: str, runs: Sequence[str] | None) -> pd.DataFrame:
         """See :meth:`forecast.batch.protocols.Sink.read`."""
         if not session.columns(self.runs):
-            if runs:
-                refuse_unknown(job, list(runs), set())
+            refuse_unknown(job, list(runs or ()), set())
             return together([])
         chosen = f"SELECT run, slot, current, form, rows FROM {session.quote(self.runs)} WHERE job = :job"
         every = session.run(f"{chosen} ORDER BY slot, version", job=job)
@@ -215,8 +219,8 @@ class Tables:
 
 def columns(form: Form) -> tuple[Column, ...]:
     """The columns of the table of forecasts of ``form``."""
-    kinds: dict[str, Kind] = dict.fromkeys(("job", "run"), "name") | dict.fromkeys(("model", *NOTES), "text")
-    kinds |= {"slot": "aware", "cutoff": form.times, "ds": form.times, "step": "integer"}
+    kinds: dict[str, Kind] = {"job": "name", "run": "name", "slot": "aware", "step": "integer"}
+    kinds |= {"model": "text", **dict.fromkeys(NOTES, "text"), "cutoff": form.times, "ds": form.times}
     kinds["unique_id"] = "name" if form.ids == "text" else "integer"
     names = (*KEY, *form.columns)
     return tuple(Column(checked_column(name), kinds.get(name, "number")) for name in names)

@@ -47,7 +47,7 @@ def cautious_spread(reference: Float) -> float:
 
 
 class Chart(NamedTuple):
-    """A one-sided control chart: ``height`` at its end, ``start`` of the rise that led there (an index)."""
+    """A one-sided control chart: ``height`` at its end, ``start`` (an index) of the shift that explains it best."""
 
     height: float
     start: int
@@ -58,15 +58,14 @@ def cusum(deviations: Float, slack: float) -> Chart:
 
     Page (1954), "Continuous inspection schemes", Biometrika 41. With a slack of 0.5 and a limit of 5 a shift by one
     standard deviation is found after about ten values, and without any shift there is a false alarm once in about 930
-    (Montgomery, "Introduction to Statistical Quality Control", section 9.1). The rise starts where the sum last left
-    zero, which estimates when the change came.
+    (Montgomery, "Introduction to Statistical Quality Control", section 9.1). ``start`` is the likeliest time of a step
+    from zero: Samuel, Pignatiello and Calvin (1998), "Identifying the time of a step change with X-bar control charts".
     """
-    height, start = 0.0, 0
-    for at, deviation in enumerate(deviations.tolist()):
-        if height <= 0:
-            start = at
+    height = 0.0
+    for deviation in deviations.tolist():
         height = max(0.0, height + deviation - slack)
-    return Chart(height, start)
+    since = np.cumsum(deviations[::-1])[::-1] / np.sqrt(np.arange(deviations.size, 0, -1))
+    return Chart(height, int(since.argmax()) if since.size else 0)
 
 
 class Share(NamedTuple):
@@ -94,7 +93,7 @@ def share_bounds(covered: float, n: float, confidence: float) -> Share:
     return Share(covered / n, lower, upper, n)
 
 
-def effective_size(share: float, shares: Float, groups: npt.NDArray[np.int64], most: float) -> float:
+def effective_size(shares: Float, groups: npt.NDArray[np.int64], most: float) -> float:
     """How many independent observations the mean of the last group's ``shares`` is worth, at most ``most``.
 
     ``shares`` are those of successive periods; ``groups`` numbers the windows that they fall in, each of which has a
@@ -109,7 +108,7 @@ def effective_size(share: float, shares: Float, groups: npt.NDArray[np.int64], m
         return 0.0
     variance = float((residuals**2).sum()) / free * inflation(autocorrelation(residuals))
     of_mean = variance / float(counts[-1])
-    possible = share * (1 - share)
+    possible = float(shares.mean() * (1 - shares.mean()))
     return most if of_mean * most <= possible else possible / of_mean
 
 

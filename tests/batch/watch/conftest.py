@@ -143,7 +143,10 @@ def cells_of(shop: Shop) -> pd.DataFrame:
     """Every sum there is, in a fixed order."""
     sums = shop.store.cells(shop.current)
     keys = {"points": [], "levels": ["level"], "quantiles": ["q"]}
-    parts = [getattr(sums, name).sort_values(["run", "step", "source", *more], ignore_index=True) for name, more in keys.items()]
+    parts = [
+        getattr(sums, name).sort_values(["run", "step", "source", *more], ignore_index=True)
+        for name, more in keys.items()
+    ]
     return pd.concat(parts, keys=keys)
 
 

@@ -1,0 +1,180 @@
+"""How the forecasts of a run are made: its rows, its model, its key, its table. Nothing here is seen by readers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from forecast.batch.idsets import keep_ids, kept_ids
+from forecast.batch.inputs import Inputs, read_inputs
+from forecast.batch.interrupts import Interrupts
+from forecast.batch.key import RunKey
+from forecast.batch.ledger.ledger import Ledger
+from forecast.batch.ledger.records import RunRecord
+from forecast.batch.models.chain import fallback_chain
+from forecast.batch.models.fallback import Forecasts, forecasts_with_fallbacks
+from forecast.batch.models.refresh import Choice
+from forecast.batch.models.store import ModelStore
+from forecast.batch.points import reached
+from forecast.batch.product import Product, counted, forecast_table, form_of, latest_cutoff
+from forecast.batch.protocols import Sink
+from forecast.batch.timing import Timings
+from forecast.errors import StorageError
+from forecast.model import Task
+
+if TYPE_CHECKING:
+    from forecast.batch.job import Job
+    from forecast.batch.models.earlier import Earlier
+
+NAMED = 5  # quarantined series with a line of their own
+DRIFTS = ("accuracy", "coverage", "bias")
+Say = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will forecast, and by which model, before it does.
+
+    Attributes:
+        inputs: the rows.
+        choice, task: the model and what is asked of it.
+        key: the key of the run.
+        cutoff: the latest cutoff.
+        facts: of data, model and settings, for the ledger.
+    """
+
+    inputs: Inputs
+    choice: Choice
+    task: Task
+    key: RunKey
+    cutoff: pd.Timestamp | int
+    facts: dict[str, Any]
+
+
+@dataclass
+class Making:
+    """The making of one run's forecasts.
+
+    Attributes:
+        job, slot: of the run.
+        ledger, sink, store: of the job.
+        interrupts: where signals are told.
+        say: writes a line of the log.
+        previous: the run of the slot before; ``None`` where there is none, or the ledger is away.
+        timings: seconds by part.
+    """
+
+    job: Job
+    slot: datetime
+    ledger: Ledger
+    sink: Sink
+    store: ModelStore
+    interrupts: Interrupts
+    say: Say
+    previous: RunRecord | None = None
+    timings: Timings = field(default_factory=Timings)
+
+    def inputs(self) -> Inputs:
+        """The rows known at the slot."""
+        name = self._before("data", "ids")
+        before = kept_ids(self._ids_folder, name if isinstance(name, str) else None)
+        with self.timings.part("read"), self.interrupts.at_once():
+            inputs = read_inputs(self.job, self.slot, before)
+        for note in inputs.notes:
+            self.say(note, logging.WARNING)
+        for number, (series, faults) in enumerate(inputs.quarantined.items()):
+            if number == NAMED:
+                self.say(f"{len(inputs.quarantined) - NAMED} more series are quarantined", logging.WARNING)
+                break
+            self.say(f"quarantined {series!r}: {faults[0]}", logging.WARNING)
+        return inputs
+
+    def plan(self, inputs: Inputs) -> Plan:
+        """The model of this run, trained now when that is due, and with it the key."""
+        job = self.job
+        task = Task(job.h, inputs.season(job), None, job.seed, job.progress)
+        with self.timings.part("model"), self.interrupts.at_once():
+            choice = job.model.choose(
+                self.store,
+                inputs.panel,
+                task,
+                self.slot,
+                quarantined=list(inputs.quarantined),
+                drift=self._drift(),
+            )
+        for reason in choice.reasons:
+            self.say(f"model: {reason}", logging.INFO if choice.error is None else logging.WARNING)
+        reached("run.model")
+        key = RunKey(job.name, self.slot, inputs.digest, choice.model_hash, job.config_hash)
+        facts = {"data": self._data_facts(inputs), "model": choice.facts(), "settings": job.shown()}
+        return Plan(inputs, choice, task, key, latest_cutoff(inputs.panel), facts)
+
+    def product(self, plan: Plan) -> Product:
+        """Forecasts of every series, each by the first model that can, as a table."""
+        job, inputs, choice = self.job, plan.inputs, plan.choice
+        panel = inputs.panel
+        with self.timings.part("forecast"), self.interrupts.at_once():
+            chain = fallback_chain(choice, self.store, panel, plan.task, self.slot, self._earlier(inputs))
+            made = forecasts_with_fallbacks(chain, panel, job.h, job.asked, dict(inputs.quarantined), chunk=job.chunk)
+        with self.timings.part("table"):
+            form = form_of(panel, job.asked)
+            frame = forecast_table(panel, made, job.asked, choice.name, form)
+        reached("run.computed")
+        return Product(plan.key, plan.cutoff, plan.facts, form, frame, self._counts(inputs, made), counted(made.reason))
+
+    def _counts(self, inputs: Inputs, made: Forecasts) -> dict[str, Any]:
+        series = len(inputs.panel)
+        return {
+            "series": series,
+            "rows": series * self.job.h,
+            "quarantined": len(inputs.quarantined),
+            "by": made.counts(),
+        }
+
+    @property
+    def _ids_folder(self) -> Path:
+        return self.job.home / "ids"
+
+    def _data_facts(self, inputs: Inputs) -> dict[str, Any]:
+        try:
+            name = keep_ids(self._ids_folder, inputs.panel.ids)
+        except OSError as error:
+            raise StorageError(f"{self._ids_folder}: {error.strerror or error}. Make room, or mend it.") from error
+        return {**inputs.facts, "ids": name}
+
+    def _before(self, part: str, name: str) -> Any:
+        """A fact of the run before."""
+        facts = {} if self.previous is None else self.previous.facts.get(part, {})
+        return facts.get(name) if isinstance(facts, dict) else None
+
+    def _drift(self) -> str:
+        """What the watch has said of the run before, in words."""
+        if self.previous is None or not self.job.model.refresh_on_drift:
+            return ""
+        from forecast.batch.watch.store import Store, microseconds
+
+        said = Store(self.ledger.engine, self.job.patience).alerts(self.job.name, microseconds(self.previous.slot))
+        said = said[(said["slot"] < microseconds(self.slot)) & (said["severity"] != "info")]
+        return "; ".join(said.loc[said["kind"].isin(DRIFTS), "message"].unique())
+
+    def _earlier(self, inputs: Inputs) -> Earlier | None:
+        """The forecasts published last, for series of which nothing is known any more."""
+        panel = inputs.panel
+        known = np.bincount(panel.series, weights=np.isfinite(panel.values), minlength=len(panel))
+        if self.previous is None or (known > 0).all():
+            return None
+        from forecast.batch.models.earlier import Earlier
+
+        try:
+            frame = self.sink.read(self.job.name, [self.previous.run])
+        except StorageError as error:
+            self.say(f"the forecasts of the run before cannot be read: {error}", logging.WARNING)
+            return None
+        return Earlier.of(frame, panel.timeline, self.job.asked)
