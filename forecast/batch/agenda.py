@@ -46,7 +46,7 @@ class Agenda:
         self.next = schedule.next(self._seen)
         if last is not None and last.state not in ("committed", "skipped"):
             why: Why = "missed" if now - last.slot > self._grace else "due"
-            self.waiting.append(Waiting(last.slot, why, again=last.state != "running"))
+            self._settle([Waiting(last.slot, why, again=last.state != "running")])
 
     def look(self, now: datetime, busy: bool) -> None:
         """Notice the slots that have come due since the last look. ``busy``: a run of the job is going on."""

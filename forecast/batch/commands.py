@@ -67,7 +67,7 @@ def batch(argv: Sequence[str], debug: bool = False) -> int:
     _check_words(words, past)
     job = open_job(words.job(), words.others)
     as_of = words.named.get("as_of") or None
-    with _logging(job.progress):
+    with log_lines(job.progress):
         if words.flags:
             return _told((check if "--check-only" in words.flags else rehearse)(job, as_of))
         with Interrupts() as interrupts:
@@ -149,7 +149,7 @@ def rollback(argv: Sequence[str]) -> int:
 
 
 @contextmanager
-def _logging(shown: bool) -> Iterator[None]:
+def log_lines(shown: bool) -> Iterator[None]:
     """Lines of the log on standard error; with ``shown`` false only what somebody should look at."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ"))

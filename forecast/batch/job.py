@@ -18,6 +18,7 @@ from forecast.batch.models.refresh import ModelPolicy
 from forecast.batch.protocols import Sink, Source
 from forecast.batch.settings import JOB_NAME, without_secrets
 from forecast.batch.watch.settings import WatchSettings
+from forecast.batch.watch.webhook import Webhook
 from forecast.batch.when import now, zone_named
 from forecast.errors import ConfigError, printable
 from forecast.forecasts import Wanted, wanted
@@ -113,6 +114,8 @@ class Job:
         self._set("folder", self.home)
         if not isinstance(self.model, ModelPolicy):
             self._set("model", ModelPolicy(model=self.model))
+        if self.webhook is not None:
+            Webhook(self.webhook)  # refuses what is no address
 
     def _check_numbers(self) -> None:
         bounds = {"h": (1, LARGEST_SIZE), "chunk": (1, LARGEST_CHUNK), "seed": (0, 2**31 - 1), "keep_models": (1, 1000)}

@@ -93,7 +93,8 @@ def choose(waiting: Sequence[Waiting], policy: Policy) -> tuple[list[Waiting], d
     possible = [entry for entry in waiting if _rule(entry, policy) not in ("none", "skip")]
     last = possible[-1].slot if possible else None
     kept = [entry for entry in possible if entry.slot == last or _rule(entry, policy) != "latest"]
-    return kept, {entry.slot: _reason(entry, last, policy) for entry in waiting if entry not in kept}
+    running = {entry.slot for entry in kept}
+    return kept, {entry.slot: _reason(entry, last, policy) for entry in waiting if entry.slot not in running}
 
 
 def _rule(entry: Waiting, policy: Policy) -> str:

@@ -6,7 +6,6 @@ import logging
 import math
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from forecast.batch.agenda import Agenda
+from forecast.batch.commands import log_lines
 from forecast.batch.examples import Setup, example
 from forecast.batch.heartbeat import Heartbeat
 from forecast.batch.lane import Lane
@@ -59,10 +59,10 @@ def schedule_command(argv: Sequence[str], say: Callable[[str], None]) -> int:
         for lane in lanes:
             say(dry_run_text(lane, now()))
         return 0
-    log_to_stderr()
-    for lane in lanes:
-        log.info("%s: %s; %s.", lane.name, lane.schedule.explain(), _in_words(lane.policy))
-    return Scheduler(lanes, Heartbeat(asked.health, asked.heartbeat), asked.parallel).run()
+    with log_lines(shown=True):
+        for lane in lanes:
+            log.info("%s: %s; %s.", lane.name, lane.schedule.explain(), _in_words(lane.policy))
+        return Scheduler(lanes, Heartbeat(asked.health, asked.heartbeat), asked.parallel).run()
 
 
 def parsed(argv: Sequence[str]) -> Arguments:
@@ -105,17 +105,6 @@ def dry_run_text(lane: Lane, at: datetime) -> str:
     while len(slots) < SHOWN:
         slots.append(lane.schedule.next(slots[-1]))
     return "\n".join([*lines, *_listed("next:", list(map(stamp, slots)))])
-
-
-def log_to_stderr() -> None:
-    """Lines with the time in UTC, one for each thing that happens."""
-    handler = logging.StreamHandler(sys.stderr)
-    form = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-    form.converter = time.gmtime
-    handler.setFormatter(form)
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
 
 
 @contextmanager

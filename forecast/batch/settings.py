@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -115,7 +115,7 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - yaml's own way
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise yaml.MarkedYAMLError(problem="anchors and aliases are not taken", problem_mark=event.start_mark)
         return super().compose_node(parent, index)  # type: ignore[no-untyped-call]
@@ -236,16 +236,3 @@ def without_secrets(value: Any, key: str = "") -> Any:
     if key == "webhook":
         return re.sub(r"://(?:\S*@)?([^/?#@\s]*).*", rf"://\1/{HIDDEN}", value, flags=re.DOTALL)
     return scrubbed({key: value})[key] if key else scrubbed(value)
-
-
-def keys(section: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """The dotted names of all settings in ``section``.
-
-    >>> list(keys({"h": 1, "sink": {"url": None}}))
-    ['h', 'sink.url']
-    """
-    for key, value in section.items():
-        if isinstance(value, Mapping) and value:
-            yield from keys(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}"

@@ -118,13 +118,14 @@ class QuerySource:
             values[AS_OF] = as_of.astimezone(UTC)
         try:
             with engine.connect().execution_options(stream_results=True) as connection:
-                chunks = []
-                for chunk in pd.read_sql_query(self._statement(), connection, params=values, chunksize=CHUNK):
+                result = connection.execute(self._statement(), values)
+                names, chunks = list(result.keys()), []
+                while rows := result.fetchmany(CHUNK):
                     reached("source.chunk")
-                    chunks.append(chunk)
+                    chunks.append(pd.DataFrame.from_records(list(map(tuple, rows)), columns=names, coerce_float=True))
         except SQLAlchemyError as error:
             raise self._failure(error) from None
-        return with_zone(joined(chunks), self.schema, self.zone)
+        return with_zone(joined(chunks or [pd.DataFrame(columns=names)]), self.schema, self.zone)
 
     def _failure(self, error: SQLAlchemyError) -> Exception:
         """The error to raise: one that may pass, or the end."""

@@ -139,13 +139,13 @@ class Training:
     def _several(self) -> list[tuple[str, object, bool, str]]:
         """What keeping more than the best weights asks for: cycles that each end at a learning rate of zero."""
         count, name = self.snapshots, "snapshots"
-        rules = [(name, count, 1 <= count <= max(1, self.cycles), f"from 1 to the number of cycles ({self.cycles})")]
-        if count > 1:
-            annealed = self.schedule == "cycles"
-            rules.append((name, count, annealed, f"1 with schedule={self.schedule}; only cycles has several good ends"))
-            why = "1 with stateful=true, where a series has one state, which belongs to one net"
-            rules.append((name, count, not self.stateful, why))
-        return rules
+        one, annealed = count <= 1, self.schedule == "cycles"
+        why = "1 with stateful=true, where a series has one state, which belongs to one net"
+        return [
+            (name, count, 1 <= count <= max(1, self.cycles), f"from 1 to the number of cycles ({self.cycles})"),
+            (name, count, one or annealed, f"1 with schedule={self.schedule}; only cycles has several good ends"),
+            (name, count, one or not self.stateful, why),
+        ]
 
     def _whole_series(self) -> list[tuple[str, object, bool, str]]:
         """What stateful training, which reads every series from its first row to its last, cannot draw."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from subprocess import SubprocessError
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import Connection
 
 from forecast.batch import points
 from forecast.batch.ledger.urls import engine_for
@@ -39,21 +39,29 @@ def postgres_url() -> Iterator[str]:
         socket = server.get_postmaster_info().socket_dir
         url = f"postgresql://postgres@/postgres?host={socket}"
         # The tests kill clients, not the machine: waiting for the disk would only make them slow.
-        with engine_for(url).connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("ALTER SYSTEM SET fsync = off"))
+        with _outside_transactions(url) as connection:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
+                connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
             connection.execute(text("SELECT pg_reload_conf()"))
+            connection.execute(text("CREATE DATABASE test"))
         yield url
         server.cleanup()
 
 
 @pytest.fixture
-def postgres_database(postgres_url: str) -> Iterator[str]:
-    """URL of an empty PostgreSQL database, dropped after the test whoever is still connected."""
-    name = f"test_{uuid.uuid4().hex}"
-    with engine_for(postgres_url).connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-        yield postgres_url.replace("/postgres?", f"/{name}?")
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+def postgres_database(postgres_url: str) -> str:
+    """URL of an empty PostgreSQL database: whoever a test before has left in it is thrown out."""
+    url = postgres_url.replace("/postgres?", "/test?")
+    with _outside_transactions(url) as connection:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        connection.execute(text(f"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE {others}"))
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    return url
+
+
+def _outside_transactions(url: str) -> Connection:
+    return engine_for(url).connect().execution_options(isolation_level="AUTOCOMMIT")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -28,7 +28,9 @@ def without(frame: pd.DataFrame, stamp: str, *names: str) -> pd.DataFrame:
     return frame[~((frame["ds"] == stamp) & frame["unique_id"].isin(names))]
 
 
-def inspected(frame: pd.DataFrame, as_of: datetime = MORNING, previous: list[str] | None = None, **rules: object) -> Inspection:
+def inspected(
+    frame: pd.DataFrame, as_of: datetime = MORNING, previous: list[str] | None = None, **rules: object
+) -> Inspection:
     ids = None if previous is None else pd.Index(previous)
     return inspect_rows(frame, SCHEMA, "D", Contract(**rules), as_of, previous_ids=ids)  # type: ignore[arg-type]
 
@@ -75,7 +77,7 @@ def test_a_breach_is_told_with_column_and_remedy_and_stops_the_run(case):
     frame, rules, words = BREACHES[case]
     found = inspected(frame, **rules)
     assert len(found.problems) == 1 and found.problems[0].fails
-    assert found.problems[0].rule in rules and found.problems[0].fault.remedy
+    assert found.problems[0].rule in {*rules, "completeness" if "ids" in rules else ""} and found.problems[0].fault.remedy
     with pytest.raises(DataError, match=words):
         found.refuse()
 

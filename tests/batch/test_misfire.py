@@ -35,7 +35,7 @@ def test_of_three_missed_days_none_the_latest_or_all_run(catchup: Any, run: list
 def test_of_three_slots_behind_a_long_run_none_the_latest_or_all_run(overlap: Any, run: list[int]) -> None:
     kept, skipped = choose(waiting("blocked", "blocked", "blocked"), Policy(overlap=overlap))
     assert days(kept) == run and len(kept) + len(skipped) == 3
-    assert all(f"still going" in reason and f"(overlap={overlap})" in reason for reason in skipped.values())
+    assert all("still going" in reason and f"(overlap={overlap})" in reason for reason in skipped.values())
 
 
 def test_a_slot_that_does_not_run_itself_stands_in_for_no_other() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -114,11 +115,11 @@ class TestChangesOfTheClocks:
         elapsed = length(change, tz)
         quarters = of_day(Schedule("*/15 * * * *", zone), change)
         assert len(quarters) == elapsed / timedelta(minutes=15)
-        assert {late - early for early, late in zip(quarters, quarters[1:], strict=False)} == {timedelta(minutes=15)}
+        assert {late - early for early, late in itertools.pairwise(quarters)} == {timedelta(minutes=15)}
         hours = of_day(Schedule("0 * * * *", zone), change)
         if minutes_lost(zone) % 60 == 0:
             assert len(hours) == elapsed / HOUR
-            assert {late - early for early, late in zip(hours, hours[1:], strict=False)} == {HOUR}
+            assert {late - early for early, late in itertools.pairwise(hours)} == {HOUR}
         else:
             assert len(hours) == (23 if way == "forward" else 24)
         assert {slot.astimezone(tz).minute for slot in hours} == {0} or way == "forward"
@@ -221,7 +222,7 @@ def test_two_halves_of_any_range_are_the_whole(
     middle = first + (last - first) * cut
     whole = schedule.due(first, last)
     assert schedule.due(first, middle) + schedule.due(middle, last) == whole
-    assert all(early < late for early, late in zip(whole, whole[1:], strict=False))
+    assert all(early < late for early, late in itertools.pairwise(whole))
     assert all(first < slot <= last and slot.second == slot.microsecond == 0 for slot in whole)
     assert schedule.next(first) == (whole[0] if whole else schedule.next(last))
 

@@ -70,7 +70,10 @@ def test_a_query_without_rows_gives_a_table_without_rows(database_url):
 
 def test_the_source_can_write_nothing(database_url):
     url = filled(database_url)
-    for statement in ("DELETE FROM sales RETURNING unique_id, ds, y", "UPDATE sales SET y = 0 RETURNING unique_id, ds, y"):
+    for statement in (
+        "DELETE FROM sales RETURNING unique_id, ds, y",
+        "UPDATE sales SET y = 0 RETURNING unique_id, ds, y",
+    ):
         with pytest.raises(StorageError, match="refuses the query"):
             rows(url, statement)
     assert rows(url)["y"].sum() == 22
@@ -152,7 +155,10 @@ def test_a_server_out_of_reach_is_named_without_its_password(caplog):
 def test_facts_tell_one_source_from_another_but_no_values(database_url):
     query = "SELECT :token"
     one, two = (QuerySource(database_url, query, {"token": SECRET + end}) for end in "ab")
-    assert one.describe() != two.describe() and one.describe() == QuerySource(database_url, query, dict(one.params)).describe()
+    assert (
+        one.describe() != two.describe()
+        and one.describe() == QuerySource(database_url, query, dict(one.params)).describe()
+    )
     assert SECRET not in str(one.describe()) and SECRET not in repr(one)
 
 
@@ -179,7 +185,9 @@ def test_instants_are_read_in_the_zone_of_the_source_whatever_the_server_shows(p
 def test_numerics_and_dates_of_postgresql_are_numbers_and_dates(postgres_database):
     with engine_for(postgres_database).begin() as connection:
         connection.execute(text("CREATE TABLE sales (unique_id BIGINT, ds DATE, y NUMERIC(12, 3))"))
-        connection.execute(text("INSERT INTO sales VALUES (9007199254740993, '2024-01-01', 1.25), (7, '2024-01-02', NULL)"))
+        connection.execute(
+            text("INSERT INTO sales VALUES (9007199254740993, '2024-01-01', 1.25), (7, '2024-01-02', NULL)")
+        )
     read = rows(postgres_database)
     assert read["unique_id"].tolist() == [7, 9007199254740993] and read["unique_id"].dtype == np.int64
     assert read["ds"].dtype.kind == "M" and read["y"].dtype == np.float64

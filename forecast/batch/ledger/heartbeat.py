@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from forecast.batch.ledger.records import Claim
-from forecast.batch.ledger.retry import storage_error
+from forecast.batch.ledger.retry import is_transient, storage_error
 from forecast.errors import printable
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class Heartbeat:
             try:
                 self._claims.beat(self._claim)
             except SQLAlchemyError as error:
-                log.warning("No sign of life: %s", storage_error(error, "The ledger", self._claims.url))
+                # A sink that writes to the same file for a while is no reason for worry.
+                level = logging.INFO if is_transient(error) else logging.WARNING
+                log.log(level, "No sign of life: %s", storage_error(error, "The ledger", self._claims.url))
             if self._claim.lost.is_set():
                 slot = self._claim.slot.isoformat()
                 log.error("Another owner has taken slot %s of job %s.", slot, printable(self._claim.job))

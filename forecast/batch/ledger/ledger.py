@@ -13,7 +13,7 @@ from forecast.batch.ledger.compare import Difference
 from forecast.batch.ledger.records import Claim, Planned, RunRecord, State, checked_moment, checked_name, utc_now
 from forecast.batch.ledger.retry import PATIENCE, patiently
 from forecast.batch.points import reached
-from forecast.errors import ConfigError
+from forecast.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,17 +63,20 @@ class Ledger:
     def __repr__(self) -> str:
         return f"Ledger({self._shown!r})"
 
-    def open(self) -> Ledger:
+    def open(self, *, create: bool = True) -> Ledger:
         """Make or update the tables; returns the ledger. Safe when many processes do it at once.
 
-        Raises ``StorageError`` when the tables are newer than this version of the package, or are not whole.
+        Raises ``StorageError`` when the tables are newer than this version of the package, or are not whole; without
+        ``create``, for those who only look, also when there are none.
         """
         from forecast.batch.ledger.migrations import migrate
 
         file = urls.sqlite_file(self.engine.url)
-        if file is not None:
+        if file is not None and create:
             file.parent.mkdir(parents=True, exist_ok=True)
-        self._patiently(lambda: migrate(self.engine))
+        elif file is not None and not file.exists():
+            raise StorageError(f"There is no ledger at {self._shown} yet: the first run of a job makes it.")
+        self._patiently(lambda: migrate(self.engine, create=create))
         return self
 
     @contextmanager

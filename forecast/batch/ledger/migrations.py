@@ -82,10 +82,11 @@ def skipped_slots(connection: Connection) -> None:
 MIGRATIONS: tuple[Migration, ...] = (first_tables, watch_tables, skipped_slots)
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, *, create: bool = True) -> None:
     """Bring the database of ``engine`` to the latest version; does nothing, and writes nothing, when it is there.
 
-    Raises ``StorageError`` for a database of a newer version, or whose tables are not what its version says.
+    Raises ``StorageError`` for a database of a newer version, or whose tables are not what its version says; without
+    ``create`` also for one that has no ledger.
     """
     from sqlalchemy.exc import DBAPIError
 
@@ -96,6 +97,8 @@ def migrate(engine: Engine) -> None:
         if done == len(MIGRATIONS):
             _verify(connection)
             return
+    if done == 0 and not create:
+        raise StorageError(f"There is no ledger at {_where(engine)} yet: the first run of a job makes it.")
     reached("ledger.before-migrate")
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE = 30.0  # seconds
+PATIENCE = 60.0  # seconds: a large sink in the same SQLite file may write for that long
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 3.0
 SHOWN = 300
 # SQLite's primary codes for "somebody else has it": BUSY, LOCKED, PROTOCOL (a race for the write-ahead log).

@@ -109,6 +109,21 @@ class SlotBook:
         records = self.slots(job, slot - timedelta(microseconds=1), slot)
         return records[-1] if records else None
 
+    def skipped(self, job: str, limit: int | None = None) -> list[SlotRecord]:
+        """The slots that nobody ran on purpose, the latest first; without those that were run after all."""
+        from forecast.batch.ledger.tables import claims, skipped
+
+        def look() -> list[SlotRecord]:
+            from sqlalchemy import desc, exists, select
+
+            claimed = exists().where(claims.c.job == skipped.c.job, claims.c.slot == skipped.c.slot)
+            wanted = select(skipped).where(skipped.c.job == job, ~claimed).order_by(desc(skipped.c.slot)).limit(limit)
+            with urls.reading(self._engine) as connection:
+                rows = connection.execute(wanted).all()
+            return [SlotRecord(row.slot, "skipped", row.noted_at, row.reason) for row in rows]
+
+        return self._patiently(look)
+
     def skip(self, job: str, reasons: Mapping[datetime, str]) -> None:
         """Note for each slot why it is not run. One that somebody has claimed is left as it is."""
         if not reasons:

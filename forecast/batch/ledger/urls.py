@@ -49,9 +49,10 @@ def url_for(url: str | URL) -> URL:
             f"{_shown(str(url))!r} is not the URL of a database. Write sqlite:///folder/file.db or "
             "postgresql://user:password@host:5432/name, with any of @ : / ? # % in a password percent-encoded."
         ) from None
-    remember(parsed.password)
+    for password in (parsed.password, _parts(str(url))[1]):  # decoded, and as it is written
+        remember(password)
     if parsed.host is not None and "@" in parsed.host:
-        raise ConfigError(f"{masked(str(url))!r}: write an @ within user name or password as %40.")
+        raise ConfigError(f"{_shown(str(url))!r}: write an @ within user name or password as %40.")
     parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigError("A SQLite database in memory is gone with the run. Name a file: sqlite:///folder/file.db.")
@@ -145,10 +146,18 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def _parts(text: str) -> tuple[str, str, str]:
+    """What stands before the password, the password as it is written (all up to the last @), and what follows."""
+    head, _, rest = text.rpartition("@")
+    scheme, sign, user = head.rpartition("://")
+    name, _, password = user.partition(":")
+    return f"{scheme}{sign}{name}" if sign else "", password if sign else head, rest
+
+
 def _shown(text: str) -> str:
-    """What is not a URL, before an error shows it: without a scheme, all before the @ may be a password."""
-    kept = masked(text)
-    return kept if "://" in kept or "@" not in kept else f"{HIDDEN}@{kept.rpartition('@')[2]}"
+    """What may not be a URL, before an error shows it."""
+    before, password, rest = _parts(text)
+    return masked(text) if "@" not in text else f"{before}:{HIDDEN}@{masked(rest)}" if password else text
 
 
 def _address(url: URL) -> tuple[Any, ...]:

@@ -98,7 +98,8 @@ class Manifest:
 
         Raises ``StorageError`` for a run that is not there.
         """
-        ordered = [slot for _, slot in sorted(self.slots.items())]
+        # Without the Z a slot comes before those of the same second with microseconds.
+        ordered = [self.slots[name] for name in sorted(self.slots, key=lambda name: name.rstrip("Z"))]
         if runs is None:
             return [slot.versions[slot.current] for slot in ordered]
         every = [v for slot in ordered for v in sorted(slot.versions.values(), key=lambda v: v.version)]

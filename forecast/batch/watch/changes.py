@@ -43,8 +43,8 @@ class Changes:
         previous: the last run; ``None`` where this is the first.
         which: which of the data, the model and the settings are not those of the last run.
         total: of all together.
-        parts: of each that changed alone, the other two held as they are now; ``None`` where that is not known.
-            What they add up to need not be the total.
+        parts: of each that changed alone, the other two held as they are; ``None`` where that is not known. What they
+            add up to need not be the total.
         series: the series in the order of how much they changed, each with its mean absolute ``change``, and that in
             its own scale (``scaled``); the largest first.
     """
@@ -70,15 +70,33 @@ def changes(
         previous: the id of the run before.
         before, now: the forecasts of both.
         which: what differs between the two runs.
-        held: forecasts as now but with one part as before. Where only one part differs, ``before`` itself is that.
+        held: forecasts as now but with one part as before. Where only one part differs, ``before`` itself is that;
+            where two do, one of them is enough to tell both.
         scales: series -> scale.
     """
     if before is None or now is None or before.empty or now.empty:
         return Changes(previous, which)
     pairs = _pairs(before, now)
     alone = {which[0]: before} if len(which) == 1 else {part: frame for part, frame in held.items() if len(frame)}
-    parts = {part: _change(_pairs(alone[part], now), scales) if part in alone else None for part in which}
+    parts = {part: _alone(part, which, alone, before, now, scales) for part in which}
     return Changes(previous, which, _change(pairs, scales), parts, _by_series(pairs, scales))
+
+
+def _alone(
+    part: Part,
+    which: tuple[Part, ...],
+    held: Mapping[Part, pd.DataFrame],
+    before: pd.DataFrame,
+    now: pd.DataFrame,
+    scales: pd.Series[float],
+) -> Change | None:
+    """The change that ``part`` makes by itself; ``None`` where there is nothing to tell it from."""
+    if part in held:
+        return _change(_pairs(held[part], now), scales)
+    others = [other for other in which if other != part]
+    if len(others) == 1 and others[0] in held:  # as before but for this part
+        return _change(_pairs(before, held[others[0]]), scales)
+    return None
 
 
 def _pairs(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from forecast.batch.watch.alerts import Alert
 from forecast.batch.watch.scores import Tally
 from forecast.batch.watch.settings import WatchSettings
 from forecast.batch.watch.signals import cautious_spread, cusum, effective_size, mean_bounds, share_bounds
-from forecast.report.wording import number
+from forecast.report.wording import metric_value, number, percent
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -78,15 +78,17 @@ def accuracy_drift(points: pd.DataFrame, windows: Windows, settings: WatchSettin
     if usual.size < FEWEST or now.empty:
         return None
     logs = np.log(now.clip(lower=SMALLEST_LOSS).to_numpy())
-    chart = cusum((logs - usual.mean()) / cautious_spread(usual), settings.cusum_slack)
+    # Where the usual mean lies is known to its own standard error only: that much is given away.
+    deviations = (logs - usual.mean()) / cautious_spread(usual) - usual.size**-0.5
+    chart = cusum(deviations, settings.cusum_slack)
     ratio = float(np.exp(logs[chart.start :].mean() - usual.mean()))
     if chart.height <= settings.cusum_limit or ratio < settings.accuracy_ratio:
         return None
     start = int(points.loc[points[PERIOD] == now.index[chart.start], TARGET].min())
-    before, after = (_mase(points, chosen) for chosen in (windows.reference, now.index[chart.start :].to_numpy()))
+    after = _mase(points, now.index[chart.start :].to_numpy())
     message = (
-        f"errors are {ratio:.2f} times their usual since {windows.named(start)}: MASE {number(after)} against "
-        f"{number(before)}. Look at what changed in the data, and retrain the model or roll it back."
+        f"errors are {ratio:.2f} times their usual since {windows.named(start)}: MASE {number(after)} instead of about "
+        f"{number(after / ratio)}. Look at what changed in the data, and retrain the model or roll it back."
     )
     return Alert("accuracy", "critical" if ratio >= SEVERE else "warning", message, "", ratio, settings.accuracy_ratio)
 
@@ -128,8 +130,8 @@ def bias_drift(points: pd.DataFrame, windows: Windows, settings: WatchSettings) 
         return None
     direction = "high" if signal > 0 else "low"
     message = (
-        f"forecasts are too {direction}: over the last {len(recent)} periods {abs(signal):.0%} of their error is in "
-        "one direction. Retrain on recent rows, or look for a change of level in the data."
+        f"forecasts are too {direction}: over the last {len(recent)} periods {percent(abs(signal))} of their error is "
+        "in one direction. Retrain on recent rows, or look for a change of level in the data."
     )
     return Alert("bias", "warning", message, "", signal, settings.bias_limit)
 
@@ -151,24 +153,24 @@ def coverage_drift(sums: Tally, windows: Windows, settings: WatchSettings) -> li
             continue
         recent = by_period[is_recent]
         share = float(recent["covered"].sum() / recent["n"].sum())
-        n = effective_size(
-            share,
-            (by_period["covered"] / by_period["n"]).to_numpy(),
-            is_recent.astype(np.int64),
-            _distinct(cells, windows),
-        )
+        shares = (by_period["covered"] / by_period["n"]).to_numpy(dtype=np.float64)
+        n = effective_size(shares, is_recent.astype(np.int64), _distinct(cells, windows))
         bounds = share_bounds(share * n, n, settings.confidence)
         promised = float(level) / 100
         if abs(share - promised) < settings.coverage_tolerance or bounds.lower <= promised <= bounds.upper:
             continue
         little = share < promised
         message = (
-            f"the {level} % interval holds {share:.1%} of the actuals of the last {len(recent)} periods (between "
-            f"{bounds.lower:.1%} and {bounds.upper:.1%} with {settings.confidence:.1%} confidence). "
+            f"the {level} % interval holds {_percent(share)} of the actuals of the last {len(recent)} periods (between "
+            f"{_percent(bounds.lower)} and {_percent(bounds.upper)} with {100 * settings.confidence:g} % confidence). "
             + ("Retrain or recalibrate: it promises too much." if little else "It is wider than it need be.")
         )
         alerts.append(Alert("coverage", "warning" if little else "info", message, f"level {level}", share, promised))
     return alerts
+
+
+def _percent(share: float) -> str:
+    return metric_value("coverage-", share)
 
 
 def _distinct(cells: pd.DataFrame, windows: Windows) -> float:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Float = npt.NDArray[np.float64]
 Times = npt.NDArray[Any]
 
-CUT = 3.0  # times the median: where a value far above the others leaves the picture
+CUT, COMMON = 2.0, 0.9  # a value above twice what nine in ten stay below leaves the picture
 FEW = 30
 NOW, BEFORE = "this run", "last run"
 
@@ -51,7 +51,7 @@ def accuracy_lines(table: pd.DataFrame, times: Times, metric: str, changed: Time
         lines = {"all steps": (metric, PALETTE[0]), "one step ahead": (f"{metric}-first", PALETTE[1])}
         curves = {name: table[column].to_numpy(dtype=np.float64) for name, (column, _) in lines.items()}
         known = np.concatenate([values[np.isfinite(values)] for values in curves.values()])
-        top = 1.08 * float(min(known.max(), CUT * np.median(known)) or 1.0)
+        top = _limit(known)
         for name, values in reversed(curves.items()):
             _line(axes, times, values, lines[name][1], 2.3 if name == "all steps" else 1.4)
         for at in changed:
@@ -100,13 +100,15 @@ def bias_bars(table: pd.DataFrame, times: Times) -> Figure:
         figure = new_figure(2.2)
         axes = figure.subplots()
         values = table["scaled_bias"].to_numpy(dtype=np.float64)
+        top = _limit(np.abs(values[np.isfinite(values)]))
         place = _places(times)
         width = 0.7 * float(np.median(np.diff(place))) if place.size > 1 else 0.7
         axes.bar(times, np.nan_to_num(values), width=_span(times, width), color=PALETTE[0], alpha=0.75, zorder=2)
         axes.axhline(0, color=INK, linewidth=0.9)
+        axes.set_ylim(-top, top)
         _finish(axes, times, "bias, in scales")
-        label_ends(axes, {"too high ↑": axes.get_ylim()[1] * 0.8, "too low ↓": axes.get_ylim()[0] * 0.8},
-                   {"too high ↑": MUTED, "too low ↓": MUTED})  # fmt: skip
+        names = {"too high ↑": 0.75 * top, "too low ↓": -0.75 * top}
+        label_ends(axes, names, dict.fromkeys(names, MUTED))
     return figure
 
 
@@ -123,6 +125,11 @@ def run_fans(views: Sequence[View]) -> Figure:
         for axes, view in zip(grid, views, strict=False):
             draw_fan(axes, view, colors)
     return figure
+
+
+def _limit(sizes: Float) -> float:
+    """Where an axis ends: beyond all values, unless a few lie far above the rest."""
+    return 1.08 * float(min(sizes.max(initial=0.0), CUT * np.quantile(sizes, COMMON)) if sizes.size else 0.0) or 1.0
 
 
 def _line(axes: Axes, times: Times, values: Float, color: str, width: float) -> None:

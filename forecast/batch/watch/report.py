@@ -27,7 +27,6 @@ from forecast.batch.watch.views import (
 )
 from forecast.batch.watch.watch import Findings
 from forecast.batch.watch.words import (
-    ABSENT,
     change_rows,
     change_sentence,
     headline,
@@ -44,7 +43,7 @@ from forecast.batch.watch.words import (
 from forecast.report.figures import horizon_lines
 from forecast.report.html import page, safe_svg
 from forecast.report.summary import configuration_text, model_facts
-from forecast.report.wording import duration, number, percent
+from forecast.report.wording import ABSENT, duration, number, percent
 
 CHARTS = ("fans", "accuracy", "bias", "horizon", "coverage")
 SHOWN_RUNS = 15
@@ -87,7 +86,8 @@ def _context(facts: RunFacts, findings: Findings, settings: WatchSettings) -> di
         "changed": change_sentence(findings.changes),
         "changes": change_rows(findings.changes) if findings.changes.total is not None else [],
         "movers": [] if movers is None else [
-            (shown(row.unique_id), number(row.change), number(row.scaled)) for row in movers.itertuples() if row.change
+            (shown(row["unique_id"]), number(float(row["change"])), number(float(row["scaled"])))
+            for row in movers[movers["change"] > 0].to_dict("records")
         ],
         "fans_lead": "Orange is what the last run said." if any(len(view.lines) > 1 for view in views) else "",
         "accuracy": source_scores(findings.sums, settings.recent) if scored else None,
@@ -96,7 +96,7 @@ def _context(facts: RunFacts, findings: Findings, settings: WatchSettings) -> di
         "quarantined": quarantine_rows(facts.quarantined),
         "history": history_rows(findings.history, facts.run, SHOWN_RUNS) if len(findings.history) else [],
         "charts": _charts(facts, findings, settings, views),
-        "run": [*run_facts(facts), ("exit code with alerts", str(facts.exit or exit_code(alerts)))],
+        "run": run_facts(facts, facts.exit or exit_code(alerts)),
         "model": [(name, shown(value)) for name, value in model_facts(facts.model)] or [("model", ABSENT)],
         "settings": configuration_text(without_secrets(facts.settings)) if facts.settings else "",
     }  # fmt: skip
@@ -144,8 +144,8 @@ def _score_charts(facts: RunFacts, findings: Findings, settings: WatchSettings) 
         return charts
     times = as_times(table["target"], panel)
     if np.isfinite(table["mase"]).any():
-        usual = metrics(chosen(sums, PERIOD, _windows(findings, settings).reference))
-        level = float(usual["mase"].iloc[0]) if len(usual) else np.nan
+        usual = table["mase"][table[PERIOD].isin(_windows(findings, settings).reference)].dropna()
+        level = float(usual.median()) if len(usual) else np.nan
         lines = accuracy_lines(table, times, "mase", model_changes(findings, panel), level)
         charts["accuracy"] = safe_svg(lines, "accuracy", "MASE of each period over time")
         charts["bias"] = safe_svg(bias_bars(table, times), "bias", "Bias of each period over time")

@@ -19,7 +19,7 @@ from forecast.panel.panel import Panel
 from forecast.report.fan import Line, View
 from forecast.report.folds import as_stamps
 from forecast.report.views import view_of
-from forecast.report.wording import count, label, number
+from forecast.report.wording import count, label, metric_value, number
 
 Float = npt.NDArray[np.float64]
 Times = npt.NDArray[Any]
@@ -51,7 +51,7 @@ def model_changes(findings: Findings, panel: Panel) -> Times:
     """The cutoffs of the runs whose model was not that of the committed run before."""
     runs, history = findings.runs, findings.history
     known = runs.merge(history[["run", "model_hash"]], on="run").sort_values("slot")
-    new = known["model_hash"].ne(known["model_hash"].shift()).to_numpy()
+    new = known["model_hash"].ne(known["model_hash"].shift()).to_numpy().copy()
     new[:1] = False
     return as_times(known.loc[new, "cutoff"], panel)
 
@@ -66,7 +66,7 @@ def source_scores(sums: Tally, recent: int) -> dict[str, Any]:
     rows = []
     for row in table.to_dict("records"):
         cells = [f"{row['n']:,}", *(number(row[name]) for name in list(columns)[1:])]
-        cells += [number(100 * row[f"coverage-{level}"]) for level in levels]
+        cells += [metric_value(f"coverage-{level}", float(row[f"coverage-{level}"])) for level in levels]
         rows.append({"name": label(row["source"]), "cells": cells})
     return {"periods": count(periods.size, "period"), "headings": headings, "rows": rows}
 
@@ -87,7 +87,7 @@ def run_views(facts: RunFacts, findings: Findings) -> list[View]:
     picked = dict.fromkeys(moved.loc[moved["change"] > 0, "unique_id"].head(MOVED), "Changed most: ")
     size = frame[POINT].abs().groupby(frame["unique_id"]).mean().sort_values(ascending=False, kind="stable")
     largest = [name for name in size.index if name not in picked][: LARGEST + MOVED - len(picked)]
-    picked |= dict.fromkeys(largest, "Large: ")
+    picked |= dict.fromkeys(largest, "Largest: ")
     mine = _by_id(frame, picked)
     last = {} if findings.previous is None else _by_id(findings.previous, picked)
     places = ids_like(panel, frame["unique_id"].dtype).get_indexer(pd.Index(list(picked)))

@@ -12,7 +12,7 @@ import pandas as pd
 from forecast.batch.ledger.masking import masked
 from forecast.batch.watch.changes import Change, Changes
 from forecast.batch.watch.facts import Part, RunFacts
-from forecast.errors import Fault, printable
+from forecast.errors import Fault, printable, some
 from forecast.report.wording import ABSENT, count, duration, label, number, percent
 
 SHOWN_SERIES = 50
@@ -96,7 +96,7 @@ def quarantine_rows(quarantined: Mapping[Any, object]) -> list[tuple[str, str, s
 def _fault(fault: object) -> tuple[str, str]:
     if not isinstance(fault, Fault):
         return shown(fault), ""
-    rows = f", rows {', '.join(map(str, fault.rows[:5]))}" if fault.rows else ""
+    rows = f", row{'s' if len(fault.rows) > 1 else ''} {some(fault.rows)}" if fault.rows else ""
     return shown(f"{fault.column}: {fault.problem}{rows}"), shown(fault.remedy)
 
 
@@ -143,7 +143,9 @@ def _listed(names: Sequence[str]) -> str:
 def history_rows(history: pd.DataFrame, run: str | None, limit: int) -> list[dict[str, Any]]:
     """The latest runs as texts: slot, state, version, cutoff, series, MASE so far, alerts, what was new, seconds."""
     rows = []
-    table = history.head(limit + 1).to_dict("records")
+    table: list[Mapping[str, Any]] = [
+        {str(key): value for key, value in row.items()} for row in history.head(limit + 1).to_dict("records")
+    ]
     for at, row in enumerate(table[:limit]):
         older = table[at + 1] if at + 1 < len(table) else None
         counts = row.get("counts") or {}
@@ -178,15 +180,14 @@ def _whole(value: object) -> str:
     return f"{int(value):,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else ABSENT
 
 
-def run_facts(facts: RunFacts) -> list[tuple[str, str]]:
-    """(name, value) of what identifies the run."""
-    exits = EXITS.get(facts.exit, "")
+def run_facts(facts: RunFacts, exit_code: int) -> list[tuple[str, str]]:
+    """(name, value) of what identifies the run; ``exit_code`` is that of the command, alerts counted."""
     pairs = [
         ("job", shown(facts.job)),
         ("slot", slot_text(facts.slot)),
         ("run", f"{facts.run or ABSENT}" + (f", version {facts.version}" if facts.version else "")),
         ("state", facts.state),
-        ("exit code", f"{facts.exit}" + (f", {exits}" if exits else "")),
+        ("exit code", ", ".join([str(exit_code), *([EXITS[exit_code]] if exit_code in EXITS else [])])),
         ("cutoff", ABSENT if facts.cutoff is None else str(facts.cutoff)),
         ("data, model, settings", ", ".join(h[:12] or ABSENT for h in _hashes(facts))),
     ]

@@ -140,6 +140,15 @@ def test_a_ledger_that_was_not_opened_says_what_is_missing(database_url: str) ->
         ledger.runs()
 
 
+def test_who_only_looks_makes_no_ledger(database_url: str, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="There is no ledger at .* yet"):
+        Ledger(database_url).open(create=False)
+    assert not list(tmp_path.iterdir())
+    assert tables_in(database_url) == set()
+    Ledger(database_url).open()
+    assert Ledger(database_url).open(create=False).runs().empty
+
+
 def test_missing_folders_of_a_file_are_made(tmp_path: Path) -> None:
     Ledger(f"sqlite:///{tmp_path}/new/folder/ledger.db").open()
     assert (tmp_path / "new" / "folder" / "ledger.db").is_file()

@@ -141,11 +141,11 @@ def test_as_of_tells_what_was_known_then(ledger: Ledger, clock: Clock) -> None:
 Happening = tuple[int, str, str, int]
 
 
-@settings(max_examples=12)
+@settings(max_examples=10)
 @given(
     st.lists(
         st.tuples(st.integers(0, 2), st.sampled_from("abc"), st.sampled_from(["commit", "fail"]), st.integers(-90, 90)),
-        max_size=8,
+        max_size=6,
     )
 )
 def test_whatever_happened_the_ledger_agrees_with_a_list_of_commits(happenings: list[Happening]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ A, B, C = "a" * 16, "b" * 16, "c" * 16
 TWISTED = ["001", "NA", "null", "None", "nan", "1e5", "", " ", "a,b", 'q"u', "l\nn", "c\rr", "c\r\nd", "Å", "Å", "💥", "\\.", "\\N",
            "=1+1", "+1", "-1", "@x", "\tx", "'=1", "''=1", "'", "'; DROP TABLE sentinel;--", "%s", ":run", "$run", "{x}", "../x"]  # fmt: skip
 ZONES = ["UTC", "Europe/London", "America/St_Johns", "Asia/Kathmandu"]
+numbers = itertools.count()
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 
 
@@ -76,8 +78,8 @@ def test_a_night_of_two_equal_hours_survives(sink: Any) -> None:
     number=st.floats(allow_nan=True, allow_infinity=True),
 )
 def test_any_text_and_any_number_survives(sink: Any, ids: list[str], reason: str, number: float) -> None:
-    slot = SLOT + timedelta(days=len(sink.read("sales")["slot"].unique()))
-    rows, it = frame(ids), publication(f"{slot:%Y%m%d}{'0' * 8}", slot=slot)
+    number = next(numbers)
+    rows, it = frame(ids), publication(f"{number:016d}", slot=SLOT + timedelta(hours=number))
     rows["reason"], rows["lo-80"] = reason, number
     publish(sink, it, rows)
     equal(sink.read("sales", [it.run]), expected(rows, it))
@@ -217,6 +219,12 @@ def test_two_processes_publish_different_jobs_at_once(publishers: Any, kind: str
     sink = sink_of(kind, place)
     equal(sink.read("sales"), expected(frame(), publication()))
     equal(sink.read("costs"), expected(frame(level=1), publication(B)))
+
+
+def test_many_processes_with_the_same_publication_leave_it_once(publishers: Any, kind: str, place: str) -> None:
+    started = [publishers.start(kind=kind, place=place) for _ in range(4)]
+    assert [publishers.wait(pid) for pid in started] == ["done"] * 4
+    equal(sink_of(kind, place).read("sales"), expected(frame(), publication()))
 
 
 def test_an_error_of_confirm_is_passed_on(sink: Any) -> None:

@@ -49,6 +49,15 @@ def test_several_things_are_told_apart_by_holding_the_others() -> None:
     assert found.total.absolute == pytest.approx(2.0)
 
 
+def test_of_two_things_that_changed_one_held_tells_both() -> None:
+    held = {"model": run(1, a=1.5)}  # today's rows, yesterday's model
+    found = changes("r", run(0, a=1.0), run(1, a=3.0), ("data", "model"), held, SCALES)
+    assert found.parts["model"].absolute == pytest.approx(1.5)
+    assert found.parts["data"].absolute == pytest.approx(0.5)
+    unknown = changes("r", run(0, a=1.0), run(1, a=3.0), ("data", "model", "settings"), held, SCALES)
+    assert unknown.parts["data"] is None
+
+
 def test_what_cannot_be_compared_is_said_to_be_unknown() -> None:
     assert changes(None, None, run(0, a=1.0), (), {}, SCALES).total is None
     assert changes("r", run(0, a=1.0), None, ("data",), {}, SCALES).total is None
