@@ -138,7 +138,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     if path.stat().st_size > LARGEST_MANIFEST:
         raise ArtifactError(f"{printable(str(path))} is larger than any manifest we write; it is not loaded.")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        manifest = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant, parse_float=_as_written)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{printable(str(path))} is damaged: it is not JSON. Restore it or save again.") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
@@ -174,6 +174,14 @@ def _read_part(folder: Path, entry: Any) -> dict[str, Array]:
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:  # KeyError: a type numpy lacks
         raise ArtifactError(f"{printable(str(path))} is not a safetensors file: {printable(str(error))}.") from error
     return arrays
+
+
+def _as_written(digits: str) -> float:
+    """The number, spelled as we spell it: a last digit that was changed may leave its value, and the checksum, alone."""
+    number = float(digits)
+    if repr(number) != digits:
+        raise ValueError(f"{digits} is not how this number is written")
+    return number
 
 
 def _no_constant(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 import shutil
 import struct
 import threading
@@ -100,6 +101,14 @@ def test_no_flipped_bit_is_ever_taken_for_a_model(copy):
                 Forecaster.load(copy)
         path.write_bytes(original)
     Forecaster.load(copy)
+
+
+def test_a_digit_that_does_not_change_its_number_is_noticed_too(copy):
+    path = copy / "model.json"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"(\d\.\d+)", r"\g<1>0", text, count=1), encoding="utf-8")
+    with pytest.raises(ArtifactError, match="damaged"):
+        Forecaster.load(copy)
 
 
 def test_no_truncated_file_is_ever_taken_for_a_model(copy):

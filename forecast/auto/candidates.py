@@ -85,7 +85,8 @@ def _on_longer_seasons(seasons: list[int]) -> list[Candidate]:
 
 def nets(panel: Panel, task: Task) -> list[Candidate]:
     """Nets that suit the panel, the likeliest first."""
-    stream = {"stateful": True, "snapshots": 1}
+    # what draws windows, or keeps several nets, has no place along whole series
+    stream = {"stateful": True, "snapshots": 1, "sampling": "windows", "recency": None}
     if np.median(panel.lengths) < LONG:
         return [
             Candidate("lstm_stateful", create("lstm"), stream),

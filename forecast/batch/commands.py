@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FLAGS = ("--check-only", "--dry-run")
 VALUED = ("--from", "--to")
+LOOKING = 3.0  # seconds to keep trying while somebody waits for an answer
 
 
 @dataclass
@@ -83,7 +84,10 @@ def _check_words(words: Words, past: bool) -> None:
         raise ConfigError("--check-only, --dry-run, --from and as_of= do not go together: give one of them.")
     plain = [word for word in words.others if "=" not in word]
     if plain:
-        raise ConfigError(f"{printable(plain[0])} is not a setting. Settings are key=value; forecast batch --help.")
+        from forecast.batch.ledger.masking import masked
+
+        shown = printable(masked(plain[0]))
+        raise ConfigError(f"{shown} is not a setting. Settings are key=value; forecast batch --help.")
 
 
 def _backfilled(job: Any, words: Words, interrupts: Any) -> int:
@@ -133,7 +137,7 @@ def _existing(url: str) -> Ledger:
     file = sqlite_file(url)
     if file is not None and not file.is_file():
         raise StorageError(f"there is no ledger {printable(str(file), 300)} yet: the job has not run.")
-    return Ledger(url).open()
+    return Ledger(url, patience=LOOKING).open()
 
 
 def rollback(argv: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,8 +61,13 @@ def cron(setup: Setup) -> str:
 def systemd(setup: Setup) -> str:
     """A service that runs once, and the timer that starts it."""
     limit = "infinity" if setup.policy.max_runtime is None else f"{setup.policy.max_runtime:g}s"
-    words = " ".join(_unit_word(word) for word in (setup.program, "batch", f"job={setup.job}"))
-    calendar = "\n".join(f"OnCalendar={line}" for line in on_calendar(setup.schedule))
+    zone = setup.schedule.zone
+    gap = (
+        ""
+        if zone == "UTC"
+        else f"# systemd leaves out a time that the clocks of {zone} skip; forecast schedule does not.\n"
+    )
+    calendar = gap + "\n".join(f"OnCalendar={line}" for line in on_calendar(setup.schedule))
     return f"""\
 # forecast-{setup.name}.service
 [Unit]
@@ -72,7 +78,7 @@ After=network-online.target
 [Service]
 Type=oneshot
 WorkingDirectory={setup.folder.replace("%", "%%")}
-ExecStart={words}
+ExecStart={_unit_words(setup, "batch")}
 # 3: some series by fallback, 9: somebody else runs it, 10: done with alerts.
 SuccessExitStatus=3 9 10
 TimeoutStartSec={limit}
@@ -93,7 +99,6 @@ WantedBy=timers.target
 
 def service(setup: Setup) -> str:
     """A service for ``forecast schedule``, under systemd's watchdog."""
-    words = " ".join(_unit_word(word) for word in (setup.program, "schedule", f"job={setup.job}"))
     return f"""\
 # forecast-schedule.service
 [Unit]
@@ -104,7 +109,7 @@ After=network-online.target
 [Service]
 Type=notify
 WorkingDirectory={setup.folder.replace("%", "%%")}
-ExecStart={words}
+ExecStart={_unit_words(setup, "schedule")}
 Restart=always
 RestartSec=10s
 WatchdogSec=600s
@@ -238,6 +243,13 @@ def _plain_cron(schedule: Schedule) -> str:
 
 def _words(setup: Setup) -> str:
     return f"{shlex.quote(setup.program)} batch job={shlex.quote(setup.job)}"
+
+
+def _unit_words(setup: Setup, command: str) -> str:
+    """A command as a unit file has it. The name of a program can be no odd one there, but a word of env's can."""
+    plain = re.fullmatch(r"[A-Za-z0-9/._+-]+", setup.program)
+    words = [*([] if plain else ["/usr/bin/env"]), setup.program, command, f"job={setup.job}"]
+    return " ".join(_unit_word(word) for word in words)
 
 
 def _unit_word(word: str) -> str:

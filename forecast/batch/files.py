@@ -226,4 +226,6 @@ def _damage(path: Path, content: bytes, problem: str, remedy: str) -> DataError:
 
 
 def _unreadable(path: str, error: OSError) -> StorageError:
-    return StorageError(f"{printable(path, 300)} cannot be read: {error.strerror or error}. Check the disk and the permissions.")
+    return StorageError(
+        f"{printable(path, 300)} cannot be read: {error.strerror or error}. Check the disk and the permissions."
+    )

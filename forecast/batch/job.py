@@ -140,12 +140,12 @@ class Job:
     @property
     def home(self) -> Path:
         """The job's folder."""
-        return Path("batch", self.name) if self.folder is None else Path(self.folder)
+        return home_of(self.name, self.folder)
 
     @property
     def ledger_url(self) -> str:
         """Where its ledger is: what was given, else a SQLite file in its folder."""
-        return self.ledger or f"sqlite:///{self.home / 'batch.db'}"
+        return ledger_of(self.home, self.ledger)
 
     def open_sink(self) -> Sink:
         """Where its forecasts go: what was given, else tables beside the ledger."""
@@ -176,6 +176,16 @@ class Job:
             return dict(without_secrets(self.settings))
         places = {"source": self.source.describe(), "sink": self.open_sink().describe(), "ledger": self.ledger_url}
         return dict(without_secrets({**self.facts(), **places}))
+
+
+def home_of(name: str, folder: str | Path | None) -> Path:
+    """The folder of a job: what was given, else one named after it."""
+    return Path("batch", name) if folder is None else Path(folder)
+
+
+def ledger_of(home: Path, ledger: str | None) -> str:
+    """The URL of a job's ledger: what was given, else a SQLite file in its folder."""
+    return ledger or f"sqlite:///{home / 'batch.db'}"
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -190,8 +190,8 @@ class Lane:
             attempt.child = self._start(attempt.slot)
         except OSError as error:
             self._again_or_give_up(attempt, f"it cannot be started: {error.strerror or error}", elapsed, None)
-            return
-        log.info("%s %s: started, process %d.", self.name, stamp(attempt.slot), attempt.child.pid)
+        else:
+            log.info("%s %s: started, process %d.", self.name, stamp(attempt.slot), attempt.child.pid)
 
     def _watch(self, attempt: Attempt, child: Child, elapsed: float) -> None:
         """Look after the run: has it ended, must it be stopped?"""
@@ -209,12 +209,11 @@ class Lane:
             child.ask(signal.SIGTERM)
 
     def _ended(self, attempt: Attempt, code: int, elapsed: float) -> None:
-        took = f"after {elapsed - attempt.started:.0f} s"
+        took, limit = f"after {elapsed - attempt.started:.0f} s", self.policy.max_runtime
         if code in DONE:
             self._finish(attempt, f"{DONE[code]} {took}", code)
         elif attempt.asked is not None:
-            limit = f"it took longer than max_runtime={self.policy.max_runtime} s"
-            why = "the scheduler ends" if self._stopping else limit
+            why = "the scheduler ends" if self._stopping else f"it took longer than max_runtime={limit} s"
             self._finish(attempt, f"stopped {took}, {why}", code)
         elif code == RUNNING_ELSEWHERE and self.agenda is not None:
             self.attempt, self._elsewhere = None, True

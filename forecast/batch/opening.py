@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from forecast.arguments import truth
 from forecast.batch.contract import Contract
-from forecast.batch.job import Job
+from forecast.batch.job import Job, home_of, ledger_of
 from forecast.batch.misfire import Policy
 from forecast.batch.models.gate import Gate
 from forecast.batch.models.refresh import ModelPolicy
@@ -42,9 +42,7 @@ def job_of(settings: Settings) -> Job:
     schema: Schema = build(Schema, values["schema"])
     watching = dict(values["watch"])
     enabled, report, webhook = (watching.pop(key) for key in ("enabled", "report", "webhook"))
-    schedule = dict(values["schedule"])
-    cron, clock = schedule.pop("cron"), schedule.pop("zone")
-    zone, folder = values["zone"], values["folder"]
+    times, folder = times_of(settings), values["folder"]
     sink, url = _sink(values["sink"], values["patience"])
     return Job(
         name=settings.name,
@@ -58,8 +56,8 @@ def job_of(settings: Settings) -> Job:
         contract=build(Contract, {**values["contract"], "ids": _tuple("contract.ids", values["contract"]["ids"])}),
         ledger=values["ledger"] or url,
         folder=None if folder is None else Path(folder),
-        schedule=None if cron is None else Schedule(cron, zone if clock is None else clock),
-        misfire=build(Policy, schedule),
+        schedule=times.schedule,
+        misfire=times.misfire,
         watch=build(WatchSettings, watching) if truth("watch.enabled", enabled) else None,
         webhook=webhook,
         report=report,
@@ -72,6 +70,32 @@ def job_of(settings: Settings) -> Job:
             for key in ("zone", "delay", "known_col", "season_length", "seed", "chunk", "patience", "progress")
         },
     )
+
+
+@dataclass(frozen=True)
+class Times:
+    """What a scheduler needs of a job, made without its model, which would keep much memory.
+
+    Attributes:
+        name: of the job.
+        schedule, misfire: when it runs, and what happens when that does not go to plan.
+        ledger_url: where its ledger is.
+    """
+
+    name: str
+    schedule: Schedule | None
+    misfire: Policy
+    ledger_url: str
+
+
+def times_of(settings: Settings) -> Times:
+    """When the job of ``settings`` runs. Raises ``ConfigError``."""
+    values, given = settings.values, dict(settings.values["schedule"])
+    cron, zone = given.pop("cron"), given.pop("zone")
+    schedule = None if cron is None else Schedule(cron, values["zone"] if zone is None else zone)
+    _, url = _sink(values["sink"], values["patience"])
+    ledger = ledger_of(home_of(settings.name, values["folder"]), values["ledger"] or url)
+    return Times(settings.name, schedule, build(Policy, given), ledger)
 
 
 def _chosen(section: Section, name: str, keys: Sequence[str]) -> str | None:

@@ -60,7 +60,8 @@ class Outcome:
         return "\n".join(lines)
 
     def _headline(self) -> str:
-        name = f"run {self.run} (version {self.version})" if self.run else "the run"
+        version = f" (version {self.version})" if self.version else ""
+        name = f"run {self.run}{version}" if self.run else "the run"
         words = {
             "committed": f"{name} is published",
             "unchanged": f"nothing to do, {name} is published already and neither data, model nor settings changed",

@@ -159,7 +159,8 @@ class _Run:
             self._publish(claim, planned, product)
         except UnreachableError as error:
             self.delivery.keep(claim, planned, product)
-            self.say(f"kept in the spool: {error}", logging.WARNING)
+            if claim is not None and away is None:  # else it has been said
+                self.say(f"kept in the local spool: {error}", logging.WARNING)
             return self._outcome("spooled", planned, inputs, product, STORAGE)
         return self._committed(planned, plan, product)
 

@@ -12,18 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from forecast.batch.child import Process
 from forecast.batch.heartbeat import Heartbeat
 from forecast.batch.lane import Lane, facts_of
-from forecast.batch.misfire import Policy, stamp
+from forecast.batch.misfire import stamp
 from forecast.batch.when import now
 from forecast.errors import ConfigError
-
-if TYPE_CHECKING:
-    from forecast.batch.job import Job
-    from forecast.batch.slots import Schedule
 
 log = logging.getLogger("forecast.batch.schedule")
 
@@ -140,26 +136,23 @@ class _Signals:
 def lanes_for(names: Sequence[str], overrides: Sequence[str] = ()) -> list[Lane]:
     """A lane for each job, a name or the path of a yaml file; ``overrides`` are key=value settings of all of them.
 
-    Raises ``ConfigError`` for a job that cannot be opened, has no schedule, or is named twice.
+    Only what matters here is read of a job. Raises ``ConfigError`` when that cannot be, when there is no schedule, or
+    when a job is named twice.
     """
     from forecast.batch.ledger.slots import SlotBook
-    from forecast.batch.opening import open_job
+    from forecast.batch.opening import times_of
+    from forecast.batch.settings import job_settings
 
     lanes: dict[str, Lane] = {}
     for given in names:
-        job = open_job(given, overrides)
-        if job.name in lanes:
-            raise ConfigError(f"job {job.name} is named twice. Two schedules of one job would overlap.")
-        book, start = SlotBook(job.ledger_url), _starter(given, overrides)
-        lanes[job.name] = Lane(job.name, schedule_of(job), job.misfire or Policy(), book, start, random.random)
+        times = times_of(job_settings(given, overrides))
+        if times.schedule is None:
+            raise ConfigError(f"job {times.name} has no schedule. Add schedule.cron to it, '30 2 * * *' for example.")
+        if times.name in lanes:
+            raise ConfigError(f"job {times.name} is named twice. Two schedules of one job would overlap.")
+        book, start = SlotBook(times.ledger_url), _starter(given, overrides)
+        lanes[times.name] = Lane(times.name, times.schedule, times.misfire, book, start, random.random)
     return list(lanes.values())
-
-
-def schedule_of(job: Job) -> Schedule:
-    """When ``job`` runs. Raises ``ConfigError`` when it does not say."""
-    if job.schedule is None:
-        raise ConfigError(f"job {job.name} has no schedule. Add schedule.cron to it, '30 2 * * *' for example.")
-    return job.schedule
 
 
 def command(job: str, slot: datetime, overrides: Sequence[str] = ()) -> list[str]:

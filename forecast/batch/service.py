@@ -19,8 +19,7 @@ from forecast.batch.heartbeat import Heartbeat
 from forecast.batch.lane import Lane
 from forecast.batch.ledger.masking import masked
 from forecast.batch.misfire import Policy, stamp
-from forecast.batch.opening import open_job
-from forecast.batch.schedule import Scheduler, cores, lanes_for, schedule_of
+from forecast.batch.schedule import Scheduler, cores, lanes_for
 from forecast.batch.when import now
 from forecast.batch.words import SCHEDULE as USAGE
 from forecast.errors import ConfigError, printable
@@ -56,7 +55,10 @@ def schedule_command(argv: Sequence[str], say: Callable[[str], None]) -> int:
         return 0
     lanes = lanes_for(asked.jobs, asked.overrides)
     if asked.dry_run:
-        for lane in lanes:
+        from forecast.batch.opening import open_job
+
+        for lane, job in zip(lanes, asked.jobs, strict=True):
+            open_job(job, asked.overrides)  # all of it, so that what is wrong is told now and not at night
             say(dry_run_text(lane, now()))
         return 0
     with log_lines(shown=True):
@@ -139,7 +141,7 @@ def _number(name: str, text: str) -> float:
 
 
 def _example(kind: str, given: str, overrides: Sequence[str]) -> str:
-    job = open_job(given, overrides)
+    (lane,) = lanes_for([given], overrides)
     beside = Path(sys.argv[0]).resolve()
     program = str(beside) if beside.name == "forecast" else shutil.which("forecast") or "forecast"
-    return example(kind, Setup(given, job.name, schedule_of(job), job.misfire or Policy(), program, str(Path.cwd())))
+    return example(kind, Setup(given, lane.name, lane.schedule, lane.policy, program, str(Path.cwd())))

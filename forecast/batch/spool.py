@@ -24,7 +24,7 @@ from forecast.batch.sinks.columnar import Parquet
 from forecast.batch.sinks.manifest import cutoff_fact
 from forecast.batch.sinks.names import folder_name, slot_name
 from forecast.batch.sinks.rows import prepared
-from forecast.errors import AlreadyRunningError, FencedError, StorageError, printable
+from forecast.errors import AlreadyRunningError, FencedError, StorageError, UnreachableError, printable
 
 FORMAT = 1
 Claimed = Callable[[Publication], AbstractContextManager[tuple[Publication, Confirm]]]
@@ -119,12 +119,16 @@ class Spool:
 
         ``claimed`` gives a context for a publication: in it the slot is this process's, and it yields the publication
         with the token of that claim and the ``confirm`` to hand to :meth:`.Sink.commit`. One that fails with
-        ``StorageError`` or ``AlreadyRunningError`` stays and does not stop the others.
+        ``StorageError`` or ``AlreadyRunningError`` stays and does not stop the others, unless the sink cannot be
+        reached: then all others stay, too.
         """
         delivered, fenced, left = [], [], []
         notes, damaged = self._notes()
+        away: UnreachableError | None = None
         for waiting in notes:
             try:
+                if away is not None:
+                    raise away
                 with claimed(waiting.publication) as (publication, confirm):
                     sink.commit(sink.stage(publication, waiting.form, waiting.frame()), confirm)
                 delivered.append(publication)
@@ -132,6 +136,7 @@ class Spool:
                 fenced.append(waiting.publication)
             except (StorageError, AlreadyRunningError) as error:
                 left.append((waiting.publication, str(error)))
+                away = error if isinstance(error, UnreachableError) else away
                 continue
             points.reached("spool.delivered")
             self.drop(waiting)

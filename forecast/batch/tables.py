@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -103,7 +104,8 @@ class QuerySource:
         statement = text(self.query)
         if AS_OF in self._names():
             statement = statement.bindparams(bindparam(AS_OF, type_=DateTime(timezone=True)))
-        return statement
+        # The server hands the rows over in portions: all at once they would take several times the room of the frame.
+        return statement.execution_options(stream_results=True)
 
     def _names(self) -> list[str]:
         from sqlalchemy import text
@@ -117,8 +119,7 @@ class QuerySource:
         if AS_OF in self._names():
             values[AS_OF] = as_of.astimezone(UTC)
         try:
-            with engine.connect().execution_options(stream_results=True) as connection:
-                result = connection.execute(self._statement(), values)
+            with engine.connect() as connection, closing(connection.execute(self._statement(), values)) as result:
                 names, chunks = list(result.keys()), []
                 while rows := result.fetchmany(CHUNK):
                     reached("source.chunk")

@@ -24,6 +24,7 @@ forecast runs: what ran, from the ledger of a job
 
   forecast runs list job=nightly [state=failed] [limit=20]          runs, the latest first
   forecast runs list job=nightly as_of=2026-01-31       the current run of each slot, as known then
+  forecast runs list job=nightly state=skipped          slots that a scheduler left out, and why
   forecast runs show RUN job=nightly                    one run with its history; the first digits of its id suffice
   forecast runs diff RUN RUN job=nightly                what changed: data, model, settings
 
@@ -39,7 +40,7 @@ forecast schedule: start the runs of jobs at their slots, for ever; runs that we
 
   forecast schedule job=nightly
   forecast schedule job=nightly job=hourly health=schedule.json
-  forecast schedule job=nightly --dry-run              when it runs, and what it would do now
+  forecast schedule job=nightly --dry-run              read the job; when it runs, and what would be done now
   forecast schedule job=nightly --print systemd        for those who let something else do the scheduling
 
   job=NAME|FILE       a job with schedule.cron, as in forecast batch; several are possible

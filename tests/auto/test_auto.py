@@ -174,3 +174,9 @@ def test_a_clock_without_a_limit_never_runs_out() -> None:
     assert Clock(None).left() == Clock(None).share(0.1) == float("inf")
     assert Clock(100.0).share(0.1) == pytest.approx(10.0)
     assert Clock(100.0, started=time.monotonic() - 200).left() == 0.0
+
+
+def test_settings_for_drawing_windows_do_not_stop_the_nets_that_read_whole_series() -> None:
+    settings = Training(max_steps=2, batch_size=8, cycles=1, validations=1, sampling="series", recency=0.5)
+    forecaster = Forecaster("auto", h=6, freq="MS", training=settings, progress=False).fit(seasonal_frame(length=80))
+    assert {"lstm_stateful", "segrnn"} <= {trial["name"] for trial in account(forecaster)["tried"]}

@@ -77,7 +77,9 @@ def test_a_breach_is_told_with_column_and_remedy_and_stops_the_run(case):
     frame, rules, words = BREACHES[case]
     found = inspected(frame, **rules)
     assert len(found.problems) == 1 and found.problems[0].fails
-    assert found.problems[0].rule in {*rules, "completeness" if "ids" in rules else ""} and found.problems[0].fault.remedy
+    assert (
+        found.problems[0].rule in {*rules, "completeness" if "ids" in rules else ""} and found.problems[0].fault.remedy
+    )
     with pytest.raises(DataError, match=words):
         found.refuse()
 

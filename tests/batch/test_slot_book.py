@@ -10,7 +10,8 @@ import pytest
 from forecast.batch.key import RunKey
 from forecast.batch.ledger.ledger import Ledger
 from forecast.batch.ledger.slots import SlotBook
-from forecast.errors import StorageError
+from forecast.batch.ledger.text import runs_text
+from forecast.errors import ConfigError, StorageError
 
 FIRST = datetime(2026, 3, 1, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -81,3 +82,16 @@ def test_secrets_in_a_reason_or_an_error_stay_secret() -> None:
     with pytest.raises(StorageError) as caught:
         book.last("nightly", FIRST)
     assert "Canary7f3a9" not in str(caught.value)
+
+
+def test_people_can_list_what_was_skipped(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}", clock=lambda: FIRST + 9 * DAY).open()
+    assert runs_text(ledger, ["list", "job=nightly", "state=skipped"]) == "No slot was skipped.\n"
+    ledger.slots().skip("nightly", {FIRST: "missed (catchup=none)", FIRST + DAY: "evil\n\x1b[2Jline"})
+    assert runs_text(ledger, ["list", "job=nightly", "state=skipped"]).splitlines() == [
+        "2026-03-02 06:00:00Z  noted 2026-03-10 06:00:00Z  evil \\x1b[2Jline",
+        "2026-03-01 06:00:00Z  noted 2026-03-10 06:00:00Z  missed (catchup=none)",
+    ]
+    assert len(runs_text(ledger, ["list", "job=nightly", "state=skipped", "limit=1"]).splitlines()) == 1
+    with pytest.raises(ConfigError, match="needs job=NAME"):
+        runs_text(ledger, ["list", "state=skipped"])

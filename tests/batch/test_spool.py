@@ -88,9 +88,11 @@ def test_a_server_that_is_down_loses_nothing(postgres_database: str, tmp_path: P
     assert "canary-secret" not in str(caught.value)
     waiting = spool.keep_staged(staged)
     assert "canary" not in waiting.note.read_text()
-    assert spool.replay(down, as_it_is).left[0][0] == FIRST
-    assert spool.replay(sink, as_it_is).delivered == (FIRST,)
-    equal(sink.read("sales"), golden(tmp_path, (FIRST, frame())))
+    spool.keep(SECOND, FORM, frame(level=1))
+    left = spool.replay(down, as_it_is).left
+    assert [it for it, _ in left] == [FIRST, SECOND] and left[0][1] == left[1][1]
+    assert spool.replay(sink, as_it_is).delivered == (FIRST, SECOND)
+    equal(sink.read("sales"), golden(tmp_path, (FIRST, frame()), (SECOND, frame(level=1))))
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,8 @@ def test_the_source_can_write_nothing(database_url):
 
 
 def test_a_wrong_query_is_told_at_once_however_patient_the_source_is(database_url):
-    with pytest.raises(StorageError, match="refuses the query: .*sales"):
-        rows(database_url, ALL, patience=600)
+    with pytest.raises(StorageError, match="refuses the query: .*sail"):
+        rows(filled(database_url), ALL.replace("sales", "sail"), patience=600)
 
 
 def test_names_without_values_and_values_without_names_are_named(database_url):

@@ -37,7 +37,7 @@ def test_a_warm_start_begins_with_a_lower_loss_than_a_cold_one(panel, trained):
     cold = Neural(TINY, SHORT, "lstm").fit(panel, TASK)
     warm = Neural(TINY, SHORT, "lstm").continued(trained).fit(panel, TASK)
     losses = [fitted.history["curves"][0]["train_loss"] for fitted in (cold, warm)]
-    assert losses[1] < 0.8 * losses[0]
+    assert losses[1] < 0.95 * losses[0]
     assert warm.history["start"] == "warm" and "start" not in cold.history
 
 

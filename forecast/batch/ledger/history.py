@@ -28,7 +28,7 @@ def history(connection: Connection, run: str) -> tuple[Event, ...]:
     """All events of ``run``, oldest attempt first."""
     rows = connection.execute(select(events).where(events.c.run == run)).all()
     told = [Event(row.token, row.state, row.owner, row.at, row.seconds, row.note) for row in rows]
-    return tuple(sorted(told, key=lambda event: (event.token, STATES.index(event.state))))
+    return tuple(sorted(told, key=lambda event: (event.token, event.at, STATES.index(event.state))))
 
 
 def event_now(token: int, state: State, owner: str, at: datetime, seconds: float | None, text: str | None) -> Event:

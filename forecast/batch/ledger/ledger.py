@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from sqlalchemy.engine import Connection
 
+    from forecast.batch.ledger.slots import SlotBook
+
 T = TypeVar("T")
 
 LEASE = 120.0
@@ -56,6 +58,7 @@ class Ledger:
             raise ConfigError(f"A ledger is a SQLite or PostgreSQL database, not {urls.masked(url)!r}.")
         self.clock = clock
         self._shown = urls.masked(url)
+        self._url = lambda: url  # whatever lists an object's attributes would show a password
         self._patience = patience
         self._claims = Claims(self.engine, clock, lease)
         self._runs = Runs(self.engine, clock)
@@ -196,6 +199,12 @@ class Ledger:
     def diff(self, first: str, second: str) -> Difference:
         """What changed between two runs, split into data, model and settings. Raises ``ConfigError``."""
         return Difference.of(self.show(first), self.show(second))
+
+    def slots(self) -> SlotBook:
+        """The slots of its jobs, as a scheduler sees them."""
+        from forecast.batch.ledger.slots import SlotBook
+
+        return SlotBook(self._url(), clock=self.clock, patience=self._patience)
 
     def same_database(self, url: str) -> bool:
         """Whether a sink at ``url`` can commit its rows and the ledger's in one transaction."""

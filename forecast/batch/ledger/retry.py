@@ -38,7 +38,8 @@ def patiently(action: Callable[[], T], what: str, url: str, *, patience: float =
 
     An action must be safe to repeat: it may have been done although its answer was lost. Pauses double from 50 ms to
     3 s, each a random part of it, so that many waiting processes do not come back together. ``what`` names the
-    action in a message ("The ledger"). Raises ``StorageError``; errors that are not the database's pass unchanged.
+    action in a message ("The ledger"). Raises ``UnreachableError`` when it is still away or busy then, ``StorageError``
+    at once for what will not pass; errors that are not the database's pass unchanged.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -89,7 +90,7 @@ def storage_error(error: SQLAlchemyError, what: str, url: str, tries: int = 1) -
 
 
 def _remedy(error: SQLAlchemyError, url: str) -> str:
-    file = sqlite_file(url)
+    file = sqlite_file(url) if url.startswith("sqlite") else None
     if is_transient(error):
         return "Another program holds it." if file else "Is the server up and the URL right? Then run this again."
     if file and not file.parent.is_dir():

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from forecast.batch.ledger.ledger import Ledger
+    from forecast.batch.ledger.slots import SlotRecord
 
 USAGE = """\
 forecast runs list [job=NAME] [state=STATE] [limit=20]   runs, the latest first
 forecast runs list job=NAME as_of=TIME                   the current run of each slot, as known then
+forecast runs list job=NAME state=skipped                slots that a scheduler left out, and why
 forecast runs show RUN                                   one run with its history; first digits of its id suffice
 forecast runs diff RUN RUN                               what changed: data, model, settings
 """
@@ -57,6 +59,14 @@ def list_text(frame: pd.DataFrame, now: datetime) -> str:
     }
     rows: list[Row] = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
     return _table(columns, [[cell(row) for cell in columns.values()] for row in rows])
+
+
+def skipped_text(slots: Sequence[SlotRecord]) -> str:
+    """Slots that were skipped, one on each line."""
+    if not slots:
+        return "No slot was skipped.\n"
+    rows = [(_time(slot.slot), _time(slot.at), _cell(slot.reason, 3 * WIDEST)) for slot in slots]
+    return "".join(f"{when}  noted {noted}  {reason}\n" for when, noted, reason in rows)
 
 
 def show_text(run: RunRecord) -> str:
@@ -100,6 +110,10 @@ def _list(ledger: Ledger, settings: dict[str, str]) -> str:
     job, state, limit = settings.get("job"), settings.get("state"), settings.get("limit", str(LIMIT))
     if not limit.isdecimal():
         raise ConfigError(f"limit={printable(limit)} must be a whole number.")
+    if state == "skipped":
+        if job is None or "as_of" in settings:
+            raise ConfigError("state=skipped needs job=NAME, and no as_of.")
+        return skipped_text(ledger.slots().skipped(job, int(limit)))
     if "as_of" not in settings:
         return list_text(ledger.runs(job, state, int(limit)), ledger.clock())  # type: ignore[arg-type]
     if job is None or state is not None:

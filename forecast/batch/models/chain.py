@@ -50,7 +50,8 @@ def fallback_chain(
     if choice.model is not None:
         model = choice.model
         name = LAST_GOOD if choice.stand_in else model.name
-        links.append(Link(name, lambda: model.fitted, choice.stand_in, name in SAFE))
+        other = "" if model.name == choice.name else f"the current version {choice.version} is {model.name}"
+        links.append(Link(name, lambda: model.fitted, choice.stand_in or other, name in SAFE))
 
     def last_good() -> Fitted | None:
         found = store.last_good(slot, besides={choice.version, store.journal().current(slot)})

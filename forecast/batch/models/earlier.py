@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -83,9 +83,8 @@ class Earlier:
         point[place < 0], quantiles[place < 0] = np.nan, np.nan
         stale = (wanted >= self.point.shape[1]).sum(axis=1)
         reasons = {
-            int(at): "the forecast published before"
-            + (f", whose last step is repeated for {stale[at]} of {h}" if stale[at] else "")
-            for at in np.flatnonzero(place >= 0)
+            at: _words(int(late), h) if there else "none was published before"
+            for at, (there, late) in enumerate(zip((place >= 0).tolist(), stale.tolist(), strict=True))
         }
         return Prediction(point, quantiles, tuple(probs), reasons)
 
@@ -94,7 +93,12 @@ class Earlier:
         return {"kind": "Earlier", "series": len(self.ids), "steps": int(self.point.shape[1])}
 
 
-def _ordinals(stamps: pd.Series, grid: Timeline) -> Int:  # type: ignore[type-arg]
+def _words(stale: int, h: int) -> str:
+    repeated = f", whose last step is repeated for {stale} of {h}" if stale else ""
+    return f"the forecast published before{repeated}"
+
+
+def _ordinals(stamps: pd.Series[Any], grid: Timeline) -> Int:
     """Places on ``grid`` of the stamps of a frame."""
     if grid.kind == "step":
         return grid.ordinals(stamps.to_numpy(np.int64))[0]

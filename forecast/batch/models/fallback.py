@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from forecast.batch.models.chain import NOTHING, Link
 from forecast.batch.models.failures import FAILURES, in_words, shown
-from forecast.batch.models.pieces import ask
+from forecast.batch.models.pieces import NOTHING_KNOWN, ask
 from forecast.forecasts import Wanted
 from forecast.model import Prediction
 from forecast.panel.panel import Panel
@@ -104,6 +105,7 @@ class _State:
     reason: npt.NDArray[np.object_]
     open: Bool
     unsafe: Bool
+    blank: Bool
 
     @classmethod
     def new(cls, panel: Panel, h: int, probs: tuple[float, ...], quarantined: Mapping[Any, object]) -> _State:
@@ -115,9 +117,10 @@ class _State:
             np.full(size, "", dtype=object),
             np.ones(size, dtype=bool),
             np.zeros(size, dtype=bool),
+            np.zeros(size, dtype=bool),
         )
         if quarantined:
-            place = panel.ids.get_indexer(list(quarantined))
+            place = panel.ids.get_indexer(pd.Index(list(quarantined)))
             for at, why in zip(place.tolist(), quarantined.values(), strict=True):
                 if at >= 0:
                     state.unsafe[at] = True
@@ -126,6 +129,10 @@ class _State:
 
     def take(self, link: Link, rows: Int, outcome: Prediction | str) -> None:
         """Put down what ``link`` gave for the series at ``rows``: forecasts, or why there are none."""
+        if outcome == NOTHING_KNOWN:  # of any model, so that is said once
+            self.add_reason(rows[~self.blank[rows]], NOTHING_KNOWN)
+            self.blank[rows] = True
+            return
         if isinstance(outcome, str):
             self.add_reason(rows, f"{link.name}: {outcome}")
             return

@@ -22,6 +22,7 @@ Int = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
 BLOCK = 512  # nets forecast so many series at a time; pieces end where such a batch ends
+NOTHING_KNOWN = "no value of it is known"
 PATIENCE = 8  # so many single series of a block, spread over it, may fail before the block is given up
 GIVEN_UP = 3  # so many blocks may be given up before the model is
 
@@ -74,13 +75,12 @@ def ask(fitted: Fitted, panel: Panel, todo: Int, h: int, probs: tuple[float, ...
 
     A call that raises is repeated with fewer series until those that cannot be forecast are by themselves; where a
     whole spread of single ones fails, the block, then the model, is given up. When memory runs out, calls get smaller
-    and stay so.
+    and stay so. A series of which nothing is known is not asked about, unless the model can do without rows.
     """
-    if not getattr(fitted, "takes_newborn", False) and not isinstance(fitted, LocalFitted):
-        born = panel.lengths[todo] > 0
-        if not born.all():
-            yield Answer(todo[~born], "there are no rows to forecast from")
-            todo = todo[born]
+    if not getattr(fitted, "takes_newborn", False):
+        known = _known(panel)[todo]
+        yield Answer(todo[~known], NOTHING_KNOWN)
+        todo = todo[known]
     yield from _Asking(fitted, panel, h, probs).run(_pieces(fitted, panel, todo, chunk))
 
 
@@ -155,7 +155,7 @@ class _Asking:
         if point.shape != shape or quantiles.shape != (*shape, len(self.probs)):
             raise ValueError(f"forecasts of shape {point.shape} and {quantiles.shape} for {shape[0]} series")
         self.useful.add(_block(piece))
-        finite = np.isfinite(point).all(axis=1) & np.isfinite(quantiles).all(axis=(1, 2))
+        finite = np.isfinite(np.concatenate([point[..., None], quantiles], axis=2)).all(axis=(1, 2))
         absurd = finite & (np.abs(point).max(axis=1, initial=0.0) > WIDEST * _size(given))
         return list(self._sorted(piece, prediction, finite, absurd))
 
@@ -172,6 +172,15 @@ class _Asking:
         if (piece.asked & absurd).any():
             why = f"the forecast is beyond {WIDEST:.0e} times anything seen in the series"
             yield Answer(piece.rows[piece.asked & absurd], why)
+
+
+def _known(panel: Panel) -> Bool:
+    """Whether any value of each series is known, (S,)."""
+    known = np.zeros(len(panel), dtype=bool)
+    filled = panel.lengths > 0
+    if filled.any():
+        known[filled] = np.logical_or.reduceat(np.isfinite(panel.values), panel.offsets[:-1][filled])
+    return known
 
 
 def _block(piece: Piece) -> int:

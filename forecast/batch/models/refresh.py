@@ -228,7 +228,7 @@ def _duration(value: timedelta | str | None) -> timedelta | None:
         span = pd.Timedelta(value) if isinstance(value, (str, timedelta)) else None
     except ValueError:
         span = None
-    if span is None or span is pd.NaT or span <= pd.Timedelta(0):
+    if span is None or pd.isna(span) or span <= pd.Timedelta(0):
         raise ConfigError(
             f"refresh_after={printable(value)} is not a positive duration. Use '7D', '12h' or a timedelta."
         )

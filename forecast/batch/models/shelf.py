@@ -11,7 +11,7 @@ from typing import Protocol
 
 from forecast.artifact import read_manifest
 from forecast.atomic import sync_folder
-from forecast.batch.models.journal import check_version
+from forecast.batch.models.journal import VERSION, check_version
 from forecast.batch.models.kept import Kept, model_hash
 from forecast.batch.points import reached
 from forecast.errors import ArtifactError, printable
@@ -37,7 +37,8 @@ class Shelf:
 
     def names(self) -> set[str]:
         """The versions that are there, whole or not."""
-        return {path.name for path in self.root.glob("[0-9a-f]*")} if self.root.is_dir() else set()
+        there = self.root.iterdir() if self.root.is_dir() else ()
+        return {path.name for path in there if VERSION.fullmatch(path.name)}
 
     def load(self, version: str) -> Kept:
         """One version. Raises ``ArtifactError`` for one that is missing, damaged, foreign or not what its name says."""

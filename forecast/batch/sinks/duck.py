@@ -23,7 +23,7 @@ from forecast.batch.sinks.columnar import frame_of, table_of
 from forecast.batch.sinks.manifest import refuse_unknown
 from forecast.batch.sinks.rows import prepared, together
 from forecast.batch.sinks.tables import KEY, Kind, Tables
-from forecast.errors import MissingExtraError, StorageError, printable
+from forecast.errors import MissingExtraError, StorageError, UnreachableError, printable
 
 if TYPE_CHECKING:
     import duckdb
@@ -118,7 +118,7 @@ class DuckDBSink:
     Args:
         path: the file; made when missing, its folder is not.
         table: its name: letters, digits and ``_``.
-        patience: seconds to wait for another process that has the file.
+        patience: seconds to wait for another process that has the file; then ``UnreachableError``.
     """
 
     def __init__(self, path: str | os.PathLike[str], table: str = "forecasts", patience: float = 60.0) -> None:
@@ -181,7 +181,8 @@ class DuckDBSink:
                 yield DuckSession(connection)
         except duckdb.Error as error:
             said = printable(" ".join(str(error).split()), 400)
-            raise StorageError(
+            kind = UnreachableError if _is_busy(error) else StorageError
+            raise kind(
                 f"The DuckDB file {shown} failed: {said}. It must be a DuckDB file in a folder that exists, which this "
                 "user may write, on a disk with room, and no other program may have it open."
             ) from error
@@ -195,7 +196,7 @@ class DuckDBSink:
                 connection = duckdb.connect(str(self.path), read_only=read_only)
                 break
             except (duckdb.IOException, duckdb.ConnectionException) as error:
-                if time.monotonic() > last or not any(sign in str(error) for sign in BUSY):
+                if time.monotonic() > last or not _is_busy(error):
                     raise
                 # Somebody in this process may have it open for writing; then it cannot be opened for reading only.
                 read_only = read_only and BUSY[1] not in str(error)
@@ -204,6 +205,11 @@ class DuckDBSink:
             yield connection
         finally:
             connection.close()
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether somebody else has the file open."""
+    return any(sign in str(error) for sign in BUSY)
 
 
 def _duckdb() -> Any:

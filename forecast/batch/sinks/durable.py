@@ -17,7 +17,7 @@ from typing import Any
 
 from forecast.atomic import sync_folder
 from forecast.batch import points
-from forecast.errors import StorageError, printable
+from forecast.errors import StorageError, UnreachableError, printable
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -90,13 +90,13 @@ def probe(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path, patience: float) -> Iterator[None]:
-    """Hold ``folder`` alone; wait up to ``patience`` seconds for another who does, then ``StorageError``."""
+    """Hold ``folder`` alone; wait up to ``patience`` seconds for another who does, then ``UnreachableError``."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         last = time.monotonic() + patience
         while _flock(descriptor) is False:
             if time.monotonic() > last:
-                raise StorageError(
+                raise UnreachableError(
                     f"{printable(str(folder), 400)} has been locked by another process for {patience:g} s. Look for "
                     "one that hangs, then run the job again; it goes on where this run ended."
                 )

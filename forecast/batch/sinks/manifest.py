@@ -104,7 +104,8 @@ class Manifest:
             return [slot.versions[slot.current] for slot in ordered]
         every = [v for slot in ordered for v in sorted(slot.versions.values(), key=lambda v: v.version)]
         refuse_unknown(self.job, runs, {version.run for version in every})
-        return [version for version in every if version.run in runs]
+        wanted = set(runs)
+        return [version for version in every if version.run in wanted]
 
     def text(self) -> str:
         """The manifest as JSON with its checksum."""

@@ -196,10 +196,9 @@ class Tables:
             return together([])
         chosen = f"SELECT run, slot, current, form, rows FROM {session.quote(self.runs)} WHERE job = :job"
         every = session.run(f"{chosen} ORDER BY slot, version", job=job)
-        if runs is not None:
-            refuse_unknown(job, list(runs), {row[0] for row in every})
-        wanted = [row for row in every if (row[2] if runs is None else row[0] in runs)]
-        return together([self._piece(session, job, *row) for row in wanted])
+        refuse_unknown(job, list(runs or ()), {row[0] for row in every})
+        wanted = {row[0] for row in every if row[2]} if runs is None else set(runs)
+        return together([self._piece(session, job, *row) for row in every if row[0] in wanted])
 
     def _piece(self, session: Session, job: str, run: str, slot: Any, current: Any, form: str, rows: int) -> Piece:
         shape, q = Form.from_facts(json.loads(form)), session.quote

@@ -1,8 +1,8 @@
 """Live accuracy: the scores of committed forecasts, brought up to date when actuals arrive or are corrected.
 
 Only what can have changed is read and scored again. Of every stamp a digest of its actuals is kept, with the slot since
-when it has been like that; a run is due when one of its stamps is newer than its last scoring, and then the steps with
-such stamps are scored again as a whole. So an actual that arrives late, one that is corrected, a run that is backfilled
+when it has been like that; a run is due when one of its stamps is newer than its last scoring, and then all its
+forecasts for such stamps are scored again. So an actual that arrives late, one that is corrected, a run that is backfilled
 and a watch that died half-way all come to the same sums. Two things are left as they are: a stamp whose rows the source
 no longer has keeps its scores, and the scale of MASE is the one known when a cell was last scored.
 """
@@ -19,7 +19,7 @@ import pandas as pd
 
 from forecast.batch.points import reached
 from forecast.batch.watch.actuals import TARGET, Digests, digests, ids_like, join_actuals, newest_target, whole
-from forecast.batch.watch.scores import Tally, metrics, tally
+from forecast.batch.watch.scores import CELL, Tally, metrics, tally
 from forecast.batch.watch.store import Store, digest_text
 from forecast.panel.panel import Panel
 from forecast.report.folds import grid_ordinals
@@ -131,19 +131,16 @@ def _texts(found: Digests, targets: Int | None = None) -> npt.NDArray[Any]:
 
 
 def _rescore(store: Store, job: str, run: str, slot: int, known: Known, frame: pd.DataFrame, due: Int | None) -> None:
-    """Score the steps of a run that have a stamp in ``due`` (all for ``None``), each as a whole."""
-    ordinals = grid_ordinals(frame["ds"], known.panel.timeline)
-    target = whole(ordinals, known.panel)
+    """Score a run's forecasts for the stamps in ``due`` (for all when it was never looked at)."""
+    target = whole(grid_ordinals(frame["ds"], known.panel.timeline), known.panel)
     cutoff = whole(grid_ordinals(frame["cutoff"], known.panel.timeline), known.panel)
-    step = frame["step"].to_numpy(dtype=np.int64)
-    steps = np.unique(step if due is None else step[np.isin(target, due)])
-    chosen = frame[np.isin(step, steps)]
+    chosen = frame if due is None else frame[np.isin(target, due)]
     sums = tally(join_actuals(chosen, known.panel, known.season_length))
     row = {
         "run": run, "slot": slot, "cutoff": int(cutoff.max()), "first_target": int(target.min()),
         "last_target": int(target.max()), "scored_at": known.at,
     }  # fmt: skip
-    store.replace_cells(job, row, steps.tolist(), sums)
+    store.replace_cells(job, row, None if due is None else due.tolist(), sums)
 
 
 def accuracy(
@@ -158,7 +155,8 @@ def accuracy(
     about = store.watched(job).set_index("run")[["slot", "cutoff"]]
     about["slot"] = pd.to_datetime(about["slot"].astype("int64"), unit="us", utc=True)
     points = sums.points.join(about, on="run")
-    keys = ["run", "step", "source"]
-    extra = points[[*keys, "slot", "cutoff", "model", TARGET]]
-    levels, quantiles = (table.merge(extra, on=keys) for table in (sums.levels, sums.quantiles))
+    keys = ["run", *CELL]
+    levels, quantiles = (
+        table.merge(points[[*keys, *about, "model"]], on=keys) for table in (sums.levels, sums.quantiles)
+    )
     return metrics(Tally(points, levels, quantiles), by)

@@ -34,14 +34,15 @@ Named = Callable[[int], str]
 def with_periods(sums: Tally, cutoffs: Int) -> Tally:
     """The cells with a column ``period``: the number of the run whose cutoff came last before the cell's target.
 
-    ``cutoffs`` are those of all runs, as the targets are written; ``levels`` need no ``target`` of their own.
+    ``cutoffs`` are those of all runs, as the targets are written. A target before the first of them, of a series that
+    was behind the others, is in no period and left out.
     """
     marks = np.unique(cutoffs)
-    period = np.searchsorted(marks, sums.points[TARGET].to_numpy(dtype=np.int64)) - 1
-    points = sums.points.assign(**{PERIOD: period})
-    keys = ["run", "step", "source"]
-    joined = [table.merge(points[[*keys, TARGET, PERIOD]], on=keys) for table in (sums.levels, sums.quantiles)]
-    return Tally(points, *joined)
+    tables = []
+    for table in (sums.points, sums.levels, sums.quantiles):
+        period = np.searchsorted(marks, table[TARGET].to_numpy(dtype=np.int64)) - 1
+        tables.append(table.assign(**{PERIOD: period})[period >= 0])
+    return Tally(*tables)
 
 
 def drift(sums: Tally, settings: WatchSettings, named: Named = str) -> list[Alert]:

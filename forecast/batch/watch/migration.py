@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-CELL = "run TEXT NOT NULL, step BIGINT NOT NULL, source TEXT NOT NULL"
+CELL = "run TEXT NOT NULL, step BIGINT NOT NULL, source TEXT NOT NULL, target BIGINT NOT NULL"
 STATEMENTS = (
     """CREATE TABLE forecast_watch_runs (
         run TEXT NOT NULL PRIMARY KEY, job TEXT NOT NULL, slot BIGINT NOT NULL, cutoff BIGINT NOT NULL,
@@ -19,15 +19,15 @@ STATEMENTS = (
         job TEXT NOT NULL, target BIGINT NOT NULL, n BIGINT NOT NULL, digest TEXT NOT NULL, since BIGINT NOT NULL,
         PRIMARY KEY (job, target))""",
     f"""CREATE TABLE forecast_watch_points (
-        {CELL}, model TEXT NOT NULL, target BIGINT NOT NULL, n DOUBLE PRECISION, n_scaled DOUBLE PRECISION,
+        {CELL}, model TEXT NOT NULL, n DOUBLE PRECISION, n_scaled DOUBLE PRECISION,
         absolute DOUBLE PRECISION, scaled DOUBLE PRECISION, "symmetric" DOUBLE PRECISION, signed DOUBLE PRECISION,
-        signed_scaled DOUBLE PRECISION, size DOUBLE PRECISION, PRIMARY KEY (run, step, source))""",
+        signed_scaled DOUBLE PRECISION, size DOUBLE PRECISION, PRIMARY KEY (run, step, source, target))""",
     f"""CREATE TABLE forecast_watch_levels (
         {CELL}, level TEXT NOT NULL, n DOUBLE PRECISION, covered DOUBLE PRECISION, width DOUBLE PRECISION,
-        PRIMARY KEY (run, step, source, level))""",
+        PRIMARY KEY (run, step, source, target, level))""",
     f"""CREATE TABLE forecast_watch_quantiles (
         {CELL}, q TEXT NOT NULL, n DOUBLE PRECISION, pinball DOUBLE PRECISION, size DOUBLE PRECISION,
-        PRIMARY KEY (run, step, source, q))""",
+        PRIMARY KEY (run, step, source, target, q))""",
     """CREATE TABLE forecast_watch_alerts (
         job TEXT NOT NULL, slot BIGINT NOT NULL, number BIGINT NOT NULL, run TEXT, kind TEXT NOT NULL,
         severity TEXT NOT NULL, message TEXT NOT NULL, place TEXT NOT NULL, value DOUBLE PRECISION,

@@ -1,6 +1,6 @@
 """From joined forecasts to sums, and from sums to the metrics of :mod:`forecast.report.metrics`.
 
-A *cell* is what one run forecast one step ahead by one source. Cells hold sums, so that any of them can be pooled
+A *cell* is what one run forecast so many steps ahead by one source for one stamp. Cells hold sums, so that any of them can be pooled
 exactly: over steps, over runs, over sources. Every point then counts the same. Of one run and step a cell's metrics are
 those that :func:`forecast.report.evaluate.evaluate` gives by step; the tests hold both to equal numbers.
 """
@@ -21,7 +21,7 @@ from forecast.report.metrics import pinball_errors, symmetric_errors
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 
-CELL = ("step", "source")
+CELL = ("step", "source", TARGET)
 POINT_SUMS = ("n", "n_scaled", "absolute", "scaled", "symmetric", "signed", "signed_scaled", "size")
 LEVEL_SUMS = ("n", "covered", "width")
 QUANTILE_SUMS = ("n", "pinball", "size")
@@ -34,11 +34,11 @@ class Tally:
     """Sums over the forecasts whose actual is known.
 
     Attributes:
-        points: ``step, source, model, target`` (latest stamp) and the sums: ``n`` points, ``n_scaled`` of them with a
+        points: ``step, source, target`` (the stamp), ``model`` and the sums: ``n`` points, ``n_scaled`` of them with a
             scale, ``absolute`` errors, ``scaled`` errors, ``symmetric`` errors (0 to 200), ``signed`` errors (forecast
             less actual), ``signed_scaled``, ``size`` (of the actuals).
-        levels: ``step, source, level`` and the sums ``n``, ``covered``, ``width``.
-        quantiles: ``step, source, q`` and the sums ``n``, ``pinball``, ``size``.
+        levels: ``step, source, target, level`` and the sums ``n``, ``covered``, ``width``.
+        quantiles: ``step, source, target, q`` and the sums ``n``, ``pinball``, ``size``.
     """
 
     points: pd.DataFrame
@@ -57,7 +57,7 @@ def outputs(frame: pd.DataFrame) -> ModelColumns:
 
 
 def tally(joined: pd.DataFrame) -> Tally:
-    """Sums by step and source of what :func:`forecast.batch.watch.actuals.join_actuals` gave for one run."""
+    """Sums by step, source and stamp of what :func:`forecast.batch.watch.actuals.join_actuals` gave for one run."""
     known = joined[np.isfinite(joined["y"].to_numpy())]
     columns = outputs(joined)
     cells = _Cells(known)
@@ -70,24 +70,29 @@ class _Cells:
 
     def __init__(self, known: pd.DataFrame) -> None:
         sources, names = pd.factorize(known["source"])
-        keys = known["step"].to_numpy(dtype=np.int64) * max(len(names), 1) + sources
+        targets, stamps = pd.factorize(known[TARGET].to_numpy(dtype=np.int64))
+        shape = (max(len(stamps), 1), max(len(names), 1))
+        keys = (known["step"].to_numpy(dtype=np.int64) * shape[0] + targets) * shape[1] + sources
         self.codes, distinct = pd.factorize(keys, sort=True)
         distinct = np.asarray(distinct, dtype=np.int64)
         self.size = distinct.size
-        width = max(len(names), 1)
         self.index = pd.DataFrame(
-            {"step": distinct // width, "source": np.asarray(names, dtype=object)[distinct % width].astype(str)}
+            {
+                "step": distinct // (shape[0] * shape[1]),
+                "source": np.asarray(names, dtype=object)[distinct % shape[1]].astype(str),
+                TARGET: np.asarray(stamps, dtype=np.int64)[distinct // shape[1] % shape[0]],
+            }
         )
 
     def sum(self, values: npt.NDArray[np.generic]) -> Float:
         """Sum of each cell, shape (C,)."""
         return np.asarray(np.bincount(self.codes, weights=values, minlength=self.size), dtype=np.float64)
 
-    def last(self, values: Int) -> Int:
-        """The largest of each cell, shape (C,)."""
-        largest = np.full(self.size, np.iinfo(np.int64).min)
-        np.maximum.at(largest, self.codes, values)
-        return largest
+    def any_row(self) -> Int:
+        """A row of each cell, shape (C,)."""
+        row = np.zeros(self.size, dtype=np.int64)
+        row[self.codes] = np.arange(self.codes.size)
+        return row
 
 
 def _points(known: pd.DataFrame, cells: _Cells) -> pd.DataFrame:
@@ -104,11 +109,8 @@ def _points(known: pd.DataFrame, cells: _Cells) -> pd.DataFrame:
         "scaled": cells.sum(np.abs(error) / scale), "symmetric": cells.sum(symmetric_errors(y, forecast)),
         "signed": cells.sum(error), "signed_scaled": cells.sum(error / scale), "size": cells.sum(np.abs(y)),
     }  # fmt: skip
-    first = np.full(cells.size, -1)
-    first[cells.codes[::-1]] = np.arange(cells.codes.size)[::-1]
-    model = known["model"].to_numpy(dtype=object)[first]
-    target = cells.last(known[TARGET].to_numpy(dtype=np.int64))
-    return cells.index.assign(model=model, **{TARGET: target}, **sums)
+    model = known["model"].to_numpy(dtype=object)[cells.any_row()]
+    return cells.index.assign(model=model, **sums)
 
 
 def _levels(known: pd.DataFrame, cells: _Cells, columns: ModelColumns) -> pd.DataFrame:

@@ -74,8 +74,10 @@ class Store:
 
         self._write(write)
 
-    def replace_cells(self, job: str, run: Mapping[str, Any], steps: Sequence[int], sums: Tally) -> None:
-        """Put ``sums`` in the place of all cells of a run at ``steps``, and note ``run`` (:data:`WATCHED`), in one.
+    def replace_cells(self, job: str, run: Mapping[str, Any], targets: Sequence[int] | None, sums: Tally) -> None:
+        """Put ``sums`` in the place of all cells of a run for ``targets``, and note ``run`` (:data:`WATCHED`), in one.
+
+        ``None`` for ``targets`` are all there are.
 
         Nothing happens when the run has been scored with what later slots know.
         """
@@ -93,8 +95,9 @@ class Store:
             connection.execute(delete(tables.runs).where(tables.runs.c.run == run["run"]))
             connection.execute(insert(tables.runs), [{"job": job, **run}])
             for table, cells in parts:
-                for some in _slices(list(steps)):
-                    connection.execute(delete(table).where(table.c.run == run["run"], table.c.step.in_(some)))
+                gone = delete(table).where(table.c.run == run["run"])
+                for some in [None] if targets is None else _slices(list(targets)):
+                    connection.execute(gone if some is None else gone.where(table.c.target.in_(some)))
                 if len(cells):
                     connection.execute(insert(table), _rows(cells.assign(run=run["run"])))
 
@@ -105,7 +108,7 @@ class Store:
         from forecast.batch.watch import tables
 
         wanted = [
-            (tables.points, ("run", *CELL, "model", TARGET, *POINT_SUMS)),
+            (tables.points, ("run", *CELL, "model", *POINT_SUMS)),
             (tables.levels, ("run", *CELL, "level", *LEVEL_SUMS)),
             (tables.quantiles, ("run", *CELL, "q", *QUANTILE_SUMS)),
         ]

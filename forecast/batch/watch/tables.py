@@ -17,14 +17,13 @@ metadata = MetaData()
 
 def _cells(name: str, keys: tuple[str, ...], others: tuple[Column[Any], ...], sums: tuple[str, ...]) -> Table:
     columns: list[Column[Any]] = [Column("run", Text, primary_key=True), Column("step", BigInteger, primary_key=True)]
-    columns += [Column(key, Text, primary_key=True) for key in ("source", *keys)]
+    columns += [Column("source", Text, primary_key=True), Column("target", BigInteger, primary_key=True)]
+    columns += [Column(key, Text, primary_key=True) for key in keys]
     return Table(f"forecast_watch_{name}", metadata, *columns, *others, *[Column(one, Double) for one in sums])
 
 
 # The sums of forecast.batch.watch.scores.Tally: anything can be pooled from them.
-points = _cells(
-    "points", (), (Column("model", Text, nullable=False), Column("target", BigInteger, nullable=False)), POINT_SUMS
-)
+points = _cells("points", (), (Column("model", Text, nullable=False),), POINT_SUMS)
 levels = _cells("levels", ("level",), (), LEVEL_SUMS)
 quantiles = _cells("quantiles", ("q",), (), QUANTILE_SUMS)
 

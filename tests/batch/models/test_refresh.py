@@ -154,6 +154,12 @@ def test_other_settings_are_trained_at_once_and_judged_against_the_old_model(sto
     assert "settings of the model have changed" in changed.reasons[0]
     assert "cold: a LSTMNet cannot" in changed.reasons[0] or "cold: " in changed.reasons[0]
     assert "current" in changed.verdict.scores
+    kept = policy(refresh_after=None, gate=HARD).choose(
+        store, days(panel, 60), task, slot(60)
+    )  # asks for dlinear again
+    assert kept.version == changed.version and not kept.verdict.passed
+    result = chained(kept, store, days(panel, 60), task, 60)
+    assert set(result.source) == {"lstm"} and "is lstm" in result.reason[0]
     longer = policy(refresh_after=None, model=other).choose(
         store, days(panel, 61), Task(6, 7, progress=False), slot(61)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +26,7 @@ A, B, C = "a" * 16, "b" * 16, "c" * 16
 TWISTED = ["001", "NA", "null", "None", "nan", "1e5", "", " ", "a,b", 'q"u', "l\nn", "c\rr", "c\r\nd", "Å", "Å", "💥", "\\.", "\\N",
            "=1+1", "+1", "-1", "@x", "\tx", "'=1", "''=1", "'", "'; DROP TABLE sentinel;--", "%s", ":run", "$run", "{x}", "../x"]  # fmt: skip
 ZONES = ["UTC", "Europe/London", "America/St_Johns", "Asia/Kathmandu"]
-numbers = itertools.count()
+turns = itertools.count()
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 
 
@@ -78,8 +79,8 @@ def test_a_night_of_two_equal_hours_survives(sink: Any) -> None:
     number=st.floats(allow_nan=True, allow_infinity=True),
 )
 def test_any_text_and_any_number_survives(sink: Any, ids: list[str], reason: str, number: float) -> None:
-    number = next(numbers)
-    rows, it = frame(ids), publication(f"{number:016d}", slot=SLOT + timedelta(hours=number))
+    turn = next(turns)
+    rows, it = frame(ids), publication(f"{turn:016d}", slot=SLOT + timedelta(hours=turn))
     rows["reason"], rows["lo-80"] = reason, number
     publish(sink, it, rows)
     equal(sink.read("sales", [it.run]), expected(rows, it))
@@ -225,6 +226,21 @@ def test_many_processes_with_the_same_publication_leave_it_once(publishers: Any,
     started = [publishers.start(kind=kind, place=place) for _ in range(4)]
     assert [publishers.wait(pid) for pid in started] == ["done"] * 4
     equal(sink_of(kind, place).read("sales"), expected(frame(), publication()))
+
+
+def test_an_owner_that_comes_back_to_life_is_fenced(publishers: Any, kind: str, place: str, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    frozen = publishers.start(kind=kind, place=place, wait_at="sink.staged", gate=str(gate))
+    while not Path(f"{gate}.there").exists():
+        time.sleep(0.01)
+    second = {"run": B, "version": 2, "token": 2}
+    assert publishers.run(kind=kind, place=place, publication=second, frame={"level": 1.0}) == "done"
+    gate.touch()
+    assert publishers.wait(frozen).startswith("FencedError: ")
+    sink = sink_of(kind, place)
+    equal(sink.read("sales"), expected(frame(level=1), publication(B)))
+    with pytest.raises(StorageError, match="No run"):
+        sink.read("sales", [A])
 
 
 def test_an_error_of_confirm_is_passed_on(sink: Any) -> None:

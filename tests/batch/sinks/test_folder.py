@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from forecast.batch.form import Form
 from forecast.batch.sinks import FolderSink
-from forecast.errors import ConfigError, StorageError
+from forecast.errors import ConfigError, StorageError, UnreachableError
 from tests.batch.publications import FORM, expected, frame, publication, publish
 
 A, B = "a" * 16, "b" * 16
@@ -285,7 +285,7 @@ def test_a_lock_that_nobody_lets_go_is_waited_for_and_then_named(out: Path) -> N
     staged = sink.stage(publication(), FORM, frame())
     holder = os.open(out / "sales", os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_EX)
-    with pytest.raises(StorageError, match=r"locked by another process for 0\.2 s"):
+    with pytest.raises(UnreachableError, match=r"locked by another process for 0\.2 s"):
         sink.commit(staged, lambda connection: None)
     os.close(holder)
     publish(sink, publication(), frame())

@@ -144,7 +144,7 @@ def cells_of(shop: Shop) -> pd.DataFrame:
     sums = shop.store.cells(shop.current)
     keys = {"points": [], "levels": ["level"], "quantiles": ["q"]}
     parts = [
-        getattr(sums, name).sort_values(["run", "step", "source", *more], ignore_index=True)
+        getattr(sums, name).sort_values(["run", "step", "source", "target", *more], ignore_index=True)
         for name, more in keys.items()
     ]
     return pd.concat(parts, keys=keys)

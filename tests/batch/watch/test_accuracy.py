@@ -236,3 +236,22 @@ def test_integer_ids_are_joined_as_well(shop_of) -> None:
         findings = shop.run(day)
     assert accuracy(shop.store, "shop", shop.current, [])["n"].item() == 3 * (4 + 3 + 2 + 1)
     assert not [alert for alert in findings.alerts if alert.kind in ("watch", "ids")]
+
+
+def test_the_tables_that_the_migration_makes_are_the_tables_that_are_used(shop_of) -> None:
+    from sqlalchemy import inspect
+
+    from forecast.batch.watch.tables import metadata
+
+    inspector = inspect(shop_of().ledger.engine)
+    for table in metadata.sorted_tables:
+        found = {column["name"]: column for column in inspector.get_columns(table.name)}
+        assert set(found) == {column.name for column in table.columns}
+        key = inspector.get_pk_constraint(table.name)["constrained_columns"]
+        assert key == [column.name for column in table.primary_key]
+        for column in table.columns:
+            kind = found[column.name]["type"].compile(inspector.dialect)
+            assert kind == column.type.compile(inspector.dialect)
+            assert found[column.name]["nullable"] == bool(column.nullable)
+    names = {name for name in inspector.get_table_names() if name.startswith("forecast_watch_")}
+    assert names == {table.name for table in metadata.sorted_tables}

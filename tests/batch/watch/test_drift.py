@@ -34,15 +34,15 @@ def job(
             target = day + step
             if target >= days:
                 continue
-            key = {"run": f"r{day:03d}", "step": step, "source": "m"}
+            key = {"run": f"r{day:03d}", "step": step, "source": "m", "target": target}
             scaled = SERIES * loss(target, step)
             rows.append(
-                {**key, "model": "m", "target": target, "n": SERIES, "n_scaled": SERIES, "absolute": scaled,
+                {**key, "model": "m", "n": SERIES, "n_scaled": SERIES, "absolute": scaled,
                  "scaled": scaled, "symmetric": 0.0, "signed": SERIES * bias(target, step),
                  "signed_scaled": SERIES * bias(target, step), "size": 1.0}
             )  # fmt: skip
             levels.append({**key, "level": "80", "n": SERIES, "covered": SERIES * coverage(target, step), "width": 1.0})
-    quantiles = pd.DataFrame(columns=["run", "step", "source", "q", *QUANTILE_SUMS])
+    quantiles = pd.DataFrame(columns=["run", "step", "source", "target", "q", *QUANTILE_SUMS])
     sums = Tally(pd.DataFrame(rows), pd.DataFrame(levels), quantiles)
     return with_periods(sums, np.array(days_run))
 
@@ -69,10 +69,14 @@ def test_a_period_holds_every_step_of_one_day_of_actuals() -> None:
 
 def test_a_job_with_a_finer_grid_than_its_schedule_has_one_period_for_each_run() -> None:
     points = pd.DataFrame({"run": "r", "step": range(1, 49), "source": "m", "target": range(101, 149)})
-    sums = Tally(
-        points, pd.DataFrame(columns=["run", "step", "source"]), pd.DataFrame(columns=["run", "step", "source"])
-    )
-    assert with_periods(sums, np.array([100, 124])).points[PERIOD].tolist() == [0] * 24 + [1] * 24
+    sums = with_periods(Tally(points, points.iloc[:0], points.iloc[:0]), np.array([100, 124]))
+    assert sums.points[PERIOD].tolist() == [0] * 24 + [1] * 24
+    assert sums.levels.empty
+
+
+def test_a_target_before_every_cutoff_is_in_no_period() -> None:
+    points = pd.DataFrame({"run": "r", "step": [1, 2], "source": "m", "target": [99, 101]})
+    assert with_periods(Tally(points, points, points), np.array([100])).levels["target"].tolist() == [101]
 
 
 def test_nothing_is_said_of_a_job_that_is_as_it_was_nor_of_a_young_one() -> None:
