@@ -177,7 +177,7 @@ def _read_part(folder: Path, entry: Any) -> dict[str, Array]:
 
 
 def _as_written(digits: str) -> float:
-    """The number, spelled as we spell it: a last digit that was changed may leave its value, and the checksum, alone."""
+    """The number, spelled as we spell it: a changed last digit may leave its value alone, and the checksum."""
     number = float(digits)
     if repr(number) != digits:
         raise ValueError(f"{digits} is not how this number is written")

@@ -3,7 +3,8 @@
 Started as ``python -m tests.batch.faulty_run``. Each line of its input is an order as JSON: ``job`` and ``overrides``
 as :func:`forecast.batch.opening.open_job` takes them, ``as_of``, and a strike: ``kill`` (SIGKILL at the n-th point),
 ``kill_at`` (at the first point of that name) or ``signals`` (SIGTERM at those points). Each has one line of answer:
-``code`` and ``points`` of a run that ended, or ``signal`` of one that was killed.
+``code`` and ``points`` of a run that ended, or ``signal`` of one that was killed. What a run has imported is imported
+here, too, so that the next one need not.
 """
 
 from __future__ import annotations
@@ -14,16 +15,13 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import forecast.batch.commands
-import forecast.batch.watching
 from forecast.batch import points
-from forecast.batch.opening import open_job
 from forecast.cli import main
-
-LOADED = (forecast.batch.commands, forecast.batch.watching)
 
 
 def striking(order: dict[str, Any], reached: list[str]) -> Callable[[str], None]:
@@ -46,7 +44,7 @@ def run(order: dict[str, Any], answer: Path) -> int:
     points.listener = striking(order, reached)
     words = ["batch", f"job={order['job']}", f"as_of={order['as_of']}", *order.get("overrides", ())]
     code = main(words)
-    answer.write_text(json.dumps({"code": code, "points": reached}))
+    answer.write_text(json.dumps({"code": code, "points": reached, "modules": sorted(sys.modules)}))
     return code
 
 
@@ -72,6 +70,10 @@ def forked(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     if not answer.exists():
         return {"code": os.WEXITSTATUS(status), "log": (folder / "log").read_text()[-3000:]}
     told: dict[str, Any] = json.loads(answer.read_text())
+    for name in told.pop("modules"):
+        if name not in sys.modules and not name.startswith("__"):
+            with suppress(ImportError):
+                import_module(name)
     return told
 
 
@@ -83,5 +85,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    assert open_job
     serve()

@@ -58,7 +58,7 @@ class Ledger:
             raise ConfigError(f"A ledger is a SQLite or PostgreSQL database, not {urls.masked(url)!r}.")
         self.clock = clock
         self._shown = urls.masked(url)
-        self._url = lambda: url  # whatever lists an object's attributes would show a password
+        self._url: Callable[[], str] = lambda: url  # whatever lists an object's attributes would show a password
         self._patience = patience
         self._claims = Claims(self.engine, clock, lease)
         self._runs = Runs(self.engine, clock)

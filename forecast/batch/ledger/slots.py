@@ -46,7 +46,7 @@ class SlotBook:
 
     def __init__(self, url: str, *, clock: Callable[[], datetime] = utc_now, patience: float = PATIENCE) -> None:
         self._engine = urls.engine_for(url)
-        self._url = url
+        self._url: Callable[[], str] = lambda: url  # whatever lists an object's attributes would show a password
         self._clock = clock
         self._patience = patience
 
@@ -54,12 +54,12 @@ class SlotBook:
         """Make or update the tables."""
         from forecast.batch.ledger.ledger import Ledger
 
-        Ledger(self._url, clock=self._clock, patience=self._patience).open()
+        Ledger(self._url(), clock=self._clock, patience=self._patience).open()
 
     @property
     def exists(self) -> bool:
         """``False`` when there certainly is no ledger yet: its file is missing."""
-        file = urls.sqlite_file(self._url)
+        file = urls.sqlite_file(self._url())
         return file is None or file.exists()
 
     def slots(self, job: str, after: datetime, until: datetime) -> list[SlotRecord]:
@@ -158,7 +158,7 @@ class SlotBook:
         return SlotRecord(row.slot, "ended" if row.owner is None else "dead", row.heartbeat)
 
     def _patiently(self, action: Callable[[], T]) -> T:
-        return patiently(action, "The ledger", self._url, patience=self._patience)
+        return patiently(action, "The ledger", self._url(), patience=self._patience)
 
 
 def _claimed(connection: Connection, job: str, slots: Sequence[datetime]) -> set[datetime]:

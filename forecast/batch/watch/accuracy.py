@@ -2,9 +2,9 @@
 
 Only what can have changed is read and scored again. Of every stamp a digest of its actuals is kept, with the slot since
 when it has been like that; a run is due when one of its stamps is newer than its last scoring, and then all its
-forecasts for such stamps are scored again. So an actual that arrives late, one that is corrected, a run that is backfilled
-and a watch that died half-way all come to the same sums. Two things are left as they are: a stamp whose rows the source
-no longer has keeps its scores, and the scale of MASE is the one known when a cell was last scored.
+forecasts for such stamps are scored again. So an actual that arrives late, one that is corrected, a run that is
+backfilled and a watch that died half-way all come to the same sums. Two things are left as they are: a stamp whose rows
+the source no longer has keeps its scores, and the scale of MASE is the one known when a cell was last scored.
 """
 
 from __future__ import annotations

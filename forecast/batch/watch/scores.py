@@ -1,8 +1,9 @@
 """From joined forecasts to sums, and from sums to the metrics of :mod:`forecast.report.metrics`.
 
-A *cell* is what one run forecast so many steps ahead by one source for one stamp. Cells hold sums, so that any of them can be pooled
-exactly: over steps, over runs, over sources. Every point then counts the same. Of one run and step a cell's metrics are
-those that :func:`forecast.report.evaluate.evaluate` gives by step; the tests hold both to equal numbers.
+A *cell* is what one run forecast so many steps ahead by one source for one stamp. Cells hold sums, so that any of them
+can be pooled exactly: over steps, over runs, over sources. Every point then counts the same. Of one run and step a
+cell's metrics are those that :func:`forecast.report.evaluate.evaluate` gives by step; the tests hold both to equal
+numbers.
 """
 
 from __future__ import annotations

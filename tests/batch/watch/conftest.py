@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from forecast.panel.panel import Panel
 from forecast.timeline import fit_timeline
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-SEASON, H = 7, 5
+SEASON, H = 7, 3
 Z = {"80": 1.2815515655446004, "95": 1.959963984540054}
 Q = {"0.1": -1.2815515655446004, "0.9": 1.2815515655446004}
 
@@ -158,9 +158,3 @@ def cells() -> Callable[[Shop], pd.DataFrame]:
 @pytest.fixture
 def values() -> Callable[..., np.ndarray]:
     return values_of
-
-
-@pytest.fixture
-def calm() -> Mapping[str, Any]:
-    """What makes a shop's forecasts as good as can be."""
-    return {}
