@@ -36,7 +36,7 @@ def backfill(
         job: what to run.
         first, last: times as ``as_of`` of :func:`forecast.batch.run.run`; ``last`` is the latest slot by default.
         clock, interrupts: as there.
-        tell: is given each outcome when it is there.
+        tell: is given each outcome when it is there; without it the job's progress is shown.
 
     Raises ``ConfigError`` when there are no slots between them.
     """
@@ -46,7 +46,7 @@ def backfill(
         raise ConfigError(f"from {start.isoformat()} is after to {stop.isoformat()}. Give the earlier one first.")
     slots = slots_between(job, start, stop)
     outcomes: list[Outcome] = []
-    with progress(f"backfill {job.name}", len(slots), job.progress) as advance:
+    with progress(f"backfill {job.name}", len(slots), job.progress and tell is None) as advance:
         for slot in slots:
             outcome = attempt(job, slot, clock=clock, interrupts=interrupts)
             outcomes.append(outcome)

@@ -58,7 +58,7 @@ class Words:
 
 def batch(argv: Sequence[str], debug: bool = False) -> int:
     """Run a job, or the slots of a backfill; returns the exit code."""
-    from forecast.batch.interrupts import Interrupts
+    from forecast.batch.interrupts import Interrupts, Stopped
     from forecast.batch.opening import open_job
     from forecast.batch.rehearsal import check, rehearse
     from forecast.batch.run import attempt, run
@@ -71,10 +71,14 @@ def batch(argv: Sequence[str], debug: bool = False) -> int:
     with log_lines(job.progress):
         if words.flags:
             return _told((check if "--check-only" in words.flags else rehearse)(job, as_of))
-        with Interrupts() as interrupts:
-            if past:
-                return _backfilled(job, words, interrupts)
-            return _told((run if debug else attempt)(job, as_of, interrupts=interrupts))
+        try:
+            with Interrupts() as interrupts:
+                if past:
+                    return _backfilled(job, words, interrupts)
+                return _told((run if debug else attempt)(job, as_of, interrupts=interrupts))
+        except Stopped as stopped:  # a second signal, which waits for nothing
+            sys.stderr.write(f"forecast: {stopped}.\n")
+            return stopped.code
 
 
 def _check_words(words: Words, past: bool) -> None:

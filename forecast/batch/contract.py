@@ -161,9 +161,10 @@ class Contract:
         share = self.completeness if self.completeness is not None or self.ids is None else 1.0
         if share is None:
             return
+        ids = seen.panel.ids
         expected = pd.Index(self.ids) if self.ids is not None else seen.previous
-        expected = seen.panel.ids if expected is None else expected
-        absent = expected[~expected.isin(seen.arrived)]
+        absent = ids[~seen.arrived] if expected is None else expected[~expected.isin(ids[seen.arrived])]
+        expected = ids if expected is None else expected
         there = len(expected) - len(absent)
         if there < share * len(expected):
             problem = f"{there} of {len(expected)} series have a value at {seen.text(seen.cutoff)}"

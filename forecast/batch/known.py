@@ -92,11 +92,12 @@ class Arrival:
 
     @property
     def moment(self) -> np.datetime64:
-        """``as_of`` in UTC, without a zone."""
+        """``as_of`` in UTC, without a zone; ``ConfigError`` where it is a whole number."""
         if not isinstance(self.as_of, datetime):
             raise ConfigError(f"as_of={self.as_of!r} is a whole number, the times are dates. Give a time with a zone.")
         stamp = pd.Timestamp(self.as_of).tz_convert("UTC").tz_localize(None)
-        return stamp.floor("us").to_datetime64().astype("datetime64[us]")
+        moment: np.datetime64 = stamp.floor("us").to_datetime64().astype("datetime64[us]")
+        return moment
 
     def known(self, stamps: Stamps, tz: str | None = None) -> Bool:
         """Whether rows at ``stamps`` are known, same shape; one without a stamp is not.
@@ -230,9 +231,7 @@ def _latest_versions(frame: pd.DataFrame, schema: Schema, arrival: Arrival, know
         moments = came if tz is not None else _to_utc(came, arrival.zone)
         known = np.asarray(moments <= arrival.moment)
     elif isinstance(arrival.as_of, datetime):
-        raise ConfigError(
-            f"{known_col} holds whole numbers, as_of={arrival.as_of} is a date. Give it as a whole number."
-        )
+        raise ConfigError(f"{known_col} holds whole numbers, as_of={arrival.as_of} is a date. Give a whole number.")
     else:
         moments, known = came, np.asarray(came <= arrival.as_of)
     known |= undated

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,18 +20,20 @@ from forecast.batch.ledger.ledger import Ledger
 from forecast.batch.ledger.records import RunRecord
 from forecast.batch.models.chain import fallback_chain
 from forecast.batch.models.fallback import Forecasts, forecasts_with_fallbacks
+from forecast.batch.models.memory import Memory, Remembering
 from forecast.batch.models.refresh import Choice
 from forecast.batch.models.store import ModelStore
 from forecast.batch.points import reached
 from forecast.batch.product import Product, counted, forecast_table, form_of, latest_cutoff
 from forecast.batch.protocols import Sink
 from forecast.batch.timing import Timings
-from forecast.errors import StorageError
+from forecast.errors import ArtifactError, StorageError
 from forecast.model import Task
 
 if TYPE_CHECKING:
     from forecast.batch.job import Job
     from forecast.batch.models.earlier import Earlier
+    from forecast.panel.panel import Panel
 
 NAMED = 5  # quarantined series with a line of their own
 DRIFTS = ("accuracy", "coverage", "bias")
@@ -69,6 +71,7 @@ class Making:
         say: writes a line of the log.
         previous: the run of the slot before; ``None`` where there is none, or the ledger is away.
         timings: seconds by part.
+        remembering: the model of the run while it forecasts, where it remembers the series; else ``None``.
     """
 
     job: Job
@@ -80,6 +83,7 @@ class Making:
     say: Say
     previous: RunRecord | None = None
     timings: Timings = field(default_factory=Timings)
+    remembering: Remembering | None = field(init=False, default=None)
 
     def inputs(self) -> Inputs:
         """The rows known at the slot."""
@@ -121,7 +125,8 @@ class Making:
         job, inputs, choice = self.job, plan.inputs, plan.choice
         panel = inputs.panel
         with self.timings.part("forecast"), self.interrupts.at_once():
-            chain = fallback_chain(choice, self.store, panel, plan.task, self.slot, self._earlier(inputs))
+            own = self._recalled(choice, panel)
+            chain = fallback_chain(own, self.store, panel, plan.task, self.slot, self._earlier(inputs))
             made = forecasts_with_fallbacks(chain, panel, job.h, job.asked, dict(inputs.quarantined), chunk=job.chunk)
         with self.timings.part("table"):
             form = form_of(panel, job.asked)
@@ -130,13 +135,40 @@ class Making:
         return Product(plan.key, plan.cutoff, plan.facts, form, frame, self._counts(inputs, made), counted(made.reason))
 
     def _counts(self, inputs: Inputs, made: Forecasts) -> dict[str, Any]:
-        series = len(inputs.panel)
+        series, own = len(inputs.panel), self.remembering
         return {
             "series": series,
             "rows": series * self.job.h,
             "quarantined": len(inputs.quarantined),
             "by": made.counts(),
+            **({} if own is None else {"states": own.counts(inputs.quarantined)}),
         }
+
+    def remember(self, plan: Plan) -> None:
+        """Keep the states that the model has got to, for the next run to go on from: when readers have the forecasts."""
+        own, inputs = self.remembering, plan.inputs
+        if own is None or plan.choice.version is None:
+            return
+        with self.timings.part("states"):
+            try:
+                states, grid = own.states(inputs.quarantined), inputs.panel.timeline
+                Memory.of(self.job.home).keep(states, plan.choice.version, self.slot, grid)
+            except (ArtifactError, OSError) as error:
+                self.say(
+                    f"the states of the series are not kept, the next run reads all rows: {error}", logging.WARNING
+                )
+
+    def _recalled(self, choice: Choice, panel: Panel) -> Choice:
+        """``choice`` with a model that remembers gone on from where the runs before got to."""
+        if choice.model is None or choice.version is None:
+            return choice
+        memory = Memory.of(self.job.home)
+        self.remembering = memory.recall(choice.model.fitted, choice.version, self.slot, panel)
+        if self.remembering is None:
+            return choice
+        for note in self.remembering.notes:
+            self.say(note, logging.WARNING)
+        return replace(choice, model=replace(choice.model, fitted=self.remembering))
 
     @property
     def _ids_folder(self) -> Path:

@@ -66,11 +66,10 @@ class Observed:
         """Steps from the newest value of each known series to what is due; ``None`` where that is not known."""
         return None if self.due is None else np.maximum(self.due - self._last, 0)
 
-    @property
-    def arrived(self) -> pd.Index:
-        """The series with a value at the cutoff."""
-        ids: pd.Index = self.panel.ids[self.known_series][self._last == self.cutoff]
-        return ids
+    @cached_property
+    def arrived(self) -> Bool:
+        """Which series have a value at the cutoff, (S,)."""
+        return np.asarray(self.known_series & (self.panel.first + self._newest == self.cutoff))
 
     @property
     def missing_share(self) -> float:
@@ -80,8 +79,9 @@ class Observed:
     @cached_property
     def turnover(self) -> Turnover:
         """Series that are gone, and that are new, since the run before; none where it is not known."""
-        ids = self.panel.ids
-        return vanished_and_new(ids if self.previous is None else self.previous, ids)
+        if self.previous is None:
+            return Turnover(self.panel.ids[:0], self.panel.ids[:0])
+        return vanished_and_new(self.previous, self.panel.ids)
 
     def text(self, ordinal: int | None) -> str:
         """A stamp in words."""
@@ -112,7 +112,7 @@ class Observed:
             "due": None if self.due is None else self._plain(self.due),
             "staleness": None if behind is None or not behind.size else int(behind.min()),
             "stale_series": int((last < self.cutoff).sum()),
-            "at_cutoff": len(self.arrived) / len(self.panel),
+            "at_cutoff": float(self.arrived.mean()),
             "missing_share": self.missing_share,
             **moments(self.panel.values),
             "new": len(new) if compared else None,

@@ -66,10 +66,11 @@ class Sink(Protocol):
         """
         ...
 
-    def read(self, job: str, runs: Sequence[str] | None = None) -> pd.DataFrame:
+    def read(self, job: str, runs: Sequence[str] | None = None, between: tuple[Any, Any] | None = None) -> pd.DataFrame:
         """Committed forecasts of ``job`` with columns ``run``, ``slot`` (UTC) and those of its form.
 
-        By default the current version of every slot; with ``runs`` exactly those versions.
+        By default the current version of every slot; with ``runs`` exactly those versions. With ``between`` only the
+        rows whose ``ds`` lies between these two, both included: stamps or steps, as the form has them.
         """
         ...
 

@@ -67,6 +67,12 @@ class Inspection:
         """Positions in the panel of the series that are not quarantined."""
         return np.flatnonzero(~np.asarray(self.panel.ids.isin(list(self.quarantined)))).astype(np.int64)
 
+    @property
+    def blank(self) -> Int:
+        """Positions in the panel of the series of which no value is known at all."""
+        known = np.add.reduceat(np.isfinite(self.panel.values).astype(np.int64), self.panel.offsets[:-1])
+        return np.flatnonzero(known == 0).astype(np.int64)
+
     def refuse(self) -> None:
         """Raise ``DataError`` with the problems that stop the run, if there are any."""
         fatal = [problem.fault for problem in self.problems if problem.fails]
@@ -200,8 +206,8 @@ def _on_grid(rows: Rows, freq: str | int, tz: str | None, schema: Schema, found:
         ordinals = timeline.ordinals(rows.stamps)[0]
     faults = grid_faults(rows, timeline, schema)
     found.add(faults)
-    torn = {fault.series for fault in jump_faults(rows, ordinals, timeline, schema)} if faults else set()
-    return longest_stretches(rows, timeline, np.asarray(rows.ids.isin(list(torn)))), timeline
+    torn = [fault.series for fault in jump_faults(rows, ordinals, timeline, schema)] if faults else []
+    return longest_stretches(rows, timeline, np.asarray(rows.ids.isin(torn))) if torn else rows, timeline
 
 
 def _in_range(rows: Rows, schema: Schema, contract: Contract, found: _Findings) -> Rows:

@@ -61,8 +61,6 @@ def common_grid(rows: Rows, freq: str | int, tz: str | None, schema: Schema) -> 
 
 def longest_stretches(rows: Rows, timeline: Timeline, torn: Bool) -> Rows:
     """Of each series that is ``torn`` (S,) by jumps in time, the stretch with the most rows, the latest of equals."""
-    if not torn.any():
-        return rows
     ordinals, _ = timeline.ordinals(rows.stamps)
     breaks = np.concatenate([[True], ~rows.same | ((np.diff(ordinals) > SPARSEST) & torn[rows.codes[1:]])])
     stretch = np.cumsum(breaks) - 1

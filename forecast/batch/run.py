@@ -180,6 +180,7 @@ class _Run:
         own = set() if choice.stand_in or choice.error is not None else {choice.name}
         partial = bool(plan.inputs.quarantined) or not set(product.by_source) <= own
         code, alerts = PARTIAL if partial else DONE, []
+        self.making.remember(plan)
         with suppress(ArtifactError, OSError):  # the next run prunes
             self.store.prune(self.job.keep_models)
         if self.job.watch is not None:

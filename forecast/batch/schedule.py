@@ -77,14 +77,14 @@ class Scheduler:
 
     def step(self) -> None:
         """One look at the clock and at every job; the job that waits longest comes first."""
-        at, elapsed = self._clock(), self._elapsed()
         for lane in sorted(self.lanes, key=_longest_waiting):
+            at, elapsed = self._clock(), self._elapsed()
             lane.step(at, elapsed, may_start=self.running < self.parallel)
-        if self._said is None or elapsed - self._said >= SAID_EVERY:
-            self._said = elapsed
-            log.info("Alive. %s", "; ".join(_in_words(lane) for lane in self.lanes))
-        if self._heartbeat.due(elapsed):
-            self._heartbeat.beat(elapsed, at, {"jobs": [facts_of(lane) for lane in self.lanes]})
+            if self._heartbeat.due(elapsed):  # here, for every ledger that is away can take some seconds
+                self._heartbeat.beat(elapsed, at, {"jobs": [facts_of(other) for other in self.lanes]})
+        if self._said is None or self._elapsed() - self._said >= SAID_EVERY:
+            self._said = self._elapsed()
+            log.info("Alive. %s", "; ".join(map(_in_words, self.lanes)))
 
     @property
     def running(self) -> int:
@@ -162,7 +162,7 @@ def command(job: str, slot: datetime, overrides: Sequence[str] = ()) -> list[str
 
 def cores() -> int:
     """How many runs may go on at once by default."""
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _starter(job: str, overrides: Sequence[str]) -> Callable[[datetime], Process]:

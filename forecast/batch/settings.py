@@ -55,8 +55,10 @@ def job_settings(job: str | Path, overrides: Sequence[str] = (), environ: Mappin
     """The settings of the job ``job``, a path or a name, with dotted ``key=value`` overrides.
 
     A name is looked up as ``conf/batch/NAME.yaml`` below the current folder, then as ``NAME.yaml`` in the folder that
-    ``$FORECAST_JOBS`` names. Raises ``ConfigError`` for a file that is not there or is no yaml, and naming every
-    unknown key and unset variable at once.
+    ``$FORECAST_JOBS`` names, then among the examples that ship with the package.
+
+    Raises ``ConfigError`` for a file that is not there or is no yaml, and naming every unknown key and unset variable
+    at once.
     """
     environ = os.environ if environ is None else environ
     path = find_job(str(job), environ)
@@ -96,7 +98,7 @@ def find_job(job: str, environ: Mapping[str, str]) -> Path:
         places = [Path(job)]
     elif JOB_NAME.fullmatch(job):
         folders = [Path("conf", "batch"), *([Path(environ["FORECAST_JOBS"])] if environ.get("FORECAST_JOBS") else [])]
-        places = [folder / f"{job}.yaml" for folder in folders]
+        places = [folder / f"{job}.yaml" for folder in (*folders, conf_dir() / "batch")]
     else:
         raise ConfigError(f"job={printable(job)} is neither the path of a yaml file nor the name of a job.")
     found = next((place for place in places if place.is_file()), None)

@@ -50,6 +50,8 @@ class Schedule:
     zone: str = "UTC"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.zone, str):
+            raise ConfigError(f"zone={printable(self.zone)} is not a time zone. Use a name like Europe/Berlin.")
         _zone(self.zone)
         from cronsim import CronSimError
 
@@ -179,8 +181,8 @@ def _zone(name: str) -> tzinfo:
         return UTC
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, AttributeError, OSError) as error:
-        raise ConfigError(f"zone={printable(name)} is not a time zone. {_near(str(name))}") from error
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigError(f"zone={printable(name)} is not a time zone. {_near(name)}") from error
 
 
 def _near(name: str) -> str:
@@ -190,7 +192,7 @@ def _near(name: str) -> str:
     known = {zone.lower(): zone for zone in available_timezones()}
     if not known:
         return "This machine has no time zone data: pip install tzdata."
-    close = get_close_matches(name.lower(), known, 2)
+    close = get_close_matches(name[:40].lower(), known, 2)
     if close:
         return f"Did you mean {' or '.join(known[zone] for zone in close)}?"
     return "Use a name like Europe/Berlin or America/New_York."

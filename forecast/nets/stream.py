@@ -12,6 +12,8 @@ from forecast.nets.encoders import recurrent
 from forecast.nets.facts import Facts
 from forecast.nets.running import width
 
+FEWEST = 16  # a kernel for fewer series than about four rounds in another way than that for many
+
 
 @runtime_checkable
 class Streaming(Protocol):
@@ -51,7 +53,19 @@ class StreamNet(nn.Module):
         return torch.zeros(shape, device=self.decoder.project.weight.device)
 
     def read(self, rows: Tensor, carry: Tensor) -> tuple[Tensor, Tensor]:
-        """Read rows (B, T, features) in order: gives the hidden state after each, (B, T, hidden), and what to carry."""
+        """Read rows (B, T, features) in order: gives the hidden state after each, (B, T, hidden), and what to carry.
+
+        Outside training, few series are read beside empty ones, so that what a series gives is the same to the last bit
+        with however many others, and in whatever pieces, it is read.
+        """
+        if not self.training and len(rows) < FEWEST:
+            few, lacking = len(rows), FEWEST - len(rows)
+            filled = (torch.cat([part, part.new_zeros(lacking, *part.shape[1:])]) for part in (rows, carry))
+            hidden, ends = self._read(*filled)
+            return hidden[:few], ends[:few]
+        return self._read(rows, carry)
+
+    def _read(self, rows: Tensor, carry: Tensor) -> tuple[Tensor, Tensor]:
         parts = [part.transpose(0, 1).contiguous() for part in carry.unbind(1)]  # (layers, B, hidden) each
         hidden, state = self.rnn(rows, (parts[0], parts[1]) if self.parts == 2 else parts[0])
         ends = state if isinstance(state, tuple) else (state,)

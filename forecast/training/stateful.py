@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from forecast.training.run import Outcome
 
 Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
 
 
 def prepare(model: Neural, panel: Panel, task: Task) -> Prepared:
@@ -130,11 +132,19 @@ class FittedStateful(FittedNeural):
         """
         return replace(self, states=self._states_of(panel, before), seen=panel)
 
+    def caught_up(self, panel: Panel) -> tuple[Self, Bool]:
+        """:meth:`advanced`, and which series (S,) it went on with; the others were read from their first row."""
+        place = resumable(self.states, panel)
+        return replace(self, states=self._gone_on(panel, place), seen=panel), place >= 0
+
     def _states_of(self, panel: Panel, before: Panel | None = None) -> States:
         if panel is self.seen:
             return self.states
         unchanged = before is not None and before is self.seen
-        place = resumable(self.states, panel, unchanged=unchanged)
+        return self._gone_on(panel, resumable(self.states, panel, unchanged=unchanged))
+
+    def _gone_on(self, panel: Panel, place: Int) -> States:
+        """The states of ``panel``, begun with those at ``place``."""
         return advance(self.net, self.facts, resumed(self.states, panel, place, self.net, self.facts), panel)
 
     def _outputs(self, panel: Panel) -> tuple[Float, Float]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -115,6 +116,18 @@ def resumed(states: States, panel: Panel, place: Int, net: StreamNet, facts: Fac
     for name in ("last", "check", "carry"):
         getattr(result, name)[known] = getattr(states, name)[place[known]]
     return result
+
+
+def gathered(parts: Sequence[States], chosen: Int) -> States:
+    """The series at positions ``chosen`` of all ``parts`` one after the other; there is at least one part."""
+
+    def whole(arrays: Iterable[npt.NDArray[Any]]) -> Any:
+        return np.concatenate(list(arrays))[chosen]
+
+    running = Running(*(whole(getattr(part.running, name) for part in parts) for name in vars(parts[0].running)))
+    ids = parts[0].ids.append([part.ids for part in parts[1:]])[chosen]
+    last, check, carry = (whole(getattr(part, name) for part in parts) for name in ("last", "check", "carry"))
+    return States(ids, last, check, running, carry)
 
 
 def _unread(states: States, panel: Panel) -> Int:

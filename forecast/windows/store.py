@@ -43,10 +43,11 @@ class Affine:
 
 
 def _segment_mean(values: Float, weights: Float, offsets: Int) -> Float:
-    counts = np.add.reduceat(np.append(weights, 0.0), offsets[:-1])
+    # The number put at the end is a segment of its own: in the last one it would change the order of its sum.
+    counts = np.add.reduceat(np.append(weights, 0.0), offsets)[:-1]
     # Divide before summing: values near the top of float64's range must not overflow.
     share = weights / np.maximum(np.repeat(counts, np.diff(offsets)), 1.0)
-    total = np.add.reduceat(np.append(values * share, 0.0), offsets[:-1])
+    total = np.add.reduceat(np.append(values * share, 0.0), offsets)[:-1]
     return np.where(np.diff(offsets) > 0, total, 0.0)
 
 

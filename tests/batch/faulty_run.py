@@ -3,7 +3,8 @@
 Started as ``python -m tests.batch.faulty_run``. Each line of its input is an order as JSON: ``job`` and ``overrides``
 as :func:`forecast.batch.opening.open_job` takes them, ``as_of``, and a strike: ``kill`` (SIGKILL at the n-th point),
 ``kill_at`` (at the first point of that name) or ``signals`` (SIGTERM at those points). Each has one line of answer:
-``code`` and ``points`` of a run that ended, or ``signal`` of one that was killed. What a run has imported is imported
+``code`` and ``points`` of a run that ended, or ``signal`` of one that was killed. ``slots`` instead of ``as_of`` runs
+all of them at the same time, and is answered by their ``codes``. What a run has imported is imported
 here, too, so that the next one need not.
 """
 
@@ -77,11 +78,37 @@ def forked(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     return told
 
 
+def together(order: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The exit codes of runs that start at one moment, in the order of their slots."""
+    ready, go = os.pipe()
+    processes = []
+    for number, slot in enumerate(order["slots"]):
+        pid = os.fork()
+        if pid == 0:
+            code = 70
+            try:
+                os.close(go)
+                with (folder / f"log{number}").open("ab", buffering=0) as log:
+                    os.dup2(log.fileno(), 1)
+                    os.dup2(log.fileno(), 2)
+                    os.read(ready, 1)  # until the other end is closed
+                    code = run({**order, "as_of": slot}, folder / f"answer{number}.json")
+            finally:
+                os._exit(code)
+        processes.append(pid)
+    os.close(ready)
+    os.close(go)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in processes]
+    return {"codes": codes, "log": [(folder / f"log{number}").read_text() for number in range(len(codes))]}
+
+
 def serve() -> None:
     """Answer orders until the input ends."""
     with tempfile.TemporaryDirectory() as folder:
         for line in sys.stdin:
-            print(json.dumps(forked(json.loads(line), Path(folder))), flush=True)  # noqa: T201
+            order = json.loads(line)
+            answer = together(order, Path(folder)) if "slots" in order else forked(order, Path(folder))
+            print(json.dumps(answer), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

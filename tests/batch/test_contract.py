@@ -86,7 +86,7 @@ def test_a_breach_is_told_with_column_and_remedy_and_stops_the_run(case):
 
 @pytest.mark.parametrize("case", BREACHES)
 def test_a_breach_may_be_flagged_instead(case):
-    frame, rules, words = BREACHES[case]
+    frame, rules, _ = BREACHES[case]
     found = inspected(frame, **rules, on_incomplete="flag", on_violation="flag")
     assert [problem.fails for problem in found.problems] == [False]
     found.refuse()

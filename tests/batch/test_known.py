@@ -217,6 +217,20 @@ def test_a_correction_makes_other_data_and_leaves_what_was_known_before_it():
     assert before == data_hash(known_rows(uncorrected, SCHEMA, "D", day[0], known_col="told"))
 
 
+@pytest.mark.parametrize("day", ["01", "02", "03", "04", "08", "09"])
+def test_versions_told_later_may_say_anything(day):
+    as_of = utc(f"2024-01-{day}T00:00")
+    later = VERSIONS["told"] > as_of.replace(tzinfo=None)
+    poisoned = VERSIONS.assign(
+        y=VERSIONS["y"].where(~later, 1e9), unique_id=VERSIONS["unique_id"].where(~later, "poison")
+    )
+    known = [
+        known_rows(frame, SCHEMA, "D", as_of, known_col="told") for frame in (VERSIONS, poisoned, VERSIONS[~later])
+    ]
+    pd.testing.assert_frame_equal(known[0], known[1])
+    pd.testing.assert_frame_equal(known[0], known[2])
+
+
 def test_order_of_versions_does_not_matter_and_two_of_one_moment_are_left_to_the_door():
     as_of = utc("2024-01-09T00:00")
     shuffled = VERSIONS.sample(frac=1, random_state=3)

@@ -123,6 +123,12 @@ def test_rows_of_faults_are_places_in_the_frame_given(case):
             assert frame["y"].iloc[list(fault.rows)].tolist() == ["n/a"]
 
 
+def test_series_of_which_nothing_is_known_are_told_apart():
+    for case in ("no value at all", "no readable value at all", "no readable stamp at all"):
+        assert inspected(BAD[case][0]).blank.tolist() == [1]
+    assert inspected(BAD["an infinite value"][0]).blank.tolist() == []
+
+
 def test_a_series_without_a_readable_row_ends_where_the_data_end():
     found = inspected(BAD["no readable stamp at all"][0])
     assert found.panel.last.tolist() == [found.panel.last[0]] * 3

@@ -149,10 +149,10 @@ def test_a_training_killed_anywhere_is_done_again(tmp_path, runner):
 
 
 def test_a_delivery_from_the_spool_killed_anywhere_is_done_once(tmp_path, runner):
-    away = ["sink.url=postgresql://nobody@127.0.0.1:1/x", "patience=0", "ledger=sqlite:///{}"]
-    base = new_job(tmp_path / "base", sink={"url": f"sqlite:///{tmp_path / 'base' / 'back.db'}"})
-    ledger = f"ledger=sqlite:///{tmp_path / 'base' / 'back.db'}"
-    assert runner(base, overrides=[*away[:2], ledger])["code"] == 8
+    database = f"sqlite:///{tmp_path / 'base' / 'back.db'}"
+    base = new_job(tmp_path / "base", sink={"url": database})
+    away = ["sink.url=postgresql://nobody@127.0.0.1:1/x", "patience=0", f"ledger={database}"]
+    assert runner(base, overrides=away)["code"] == 8
     golden = moved(base, tmp_path / "golden")
     answer = runner(golden)
     assert answer["code"] == 0, answer
@@ -202,3 +202,24 @@ def test_a_second_sigterm_stops_at_once_and_leaves_nothing_half(tmp_path, runner
         assert len(shown(job)) in (0, len(new))
         assert runner(path)["code"] == 0
         assert shown(job)["mean"].equals(new["mean"]) and leftovers(job) == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "database"])
+def test_eight_runs_at_once_publish_once(tmp_path, runner, kind):
+    path = new_job(tmp_path / "base", **tables(tmp_path / "base")[kind], watch={"enabled": False})
+    assert runner(moved(path, tmp_path / "warm"))["code"] == 0
+    answer = runner(path, slots=[SLOT] * 8)
+    assert set(answer["codes"]) <= {0, 9} and 0 in answer["codes"], answer
+    job = open_job(path)
+    (row,) = Ledger(job.ledger_url).runs().itertuples()
+    assert (row.state, row.version) == ("committed", 1)
+    assert len(shown(job)) == 9 and leftovers(job) == []
+
+
+def test_runs_of_different_slots_at_once_are_all_published(tmp_path, runner):
+    path = new_job(tmp_path / "base", watch={"enabled": False})
+    assert runner(path)["code"] == 0
+    slots = ["2026-04-01", "2026-04-02", "2026-04-03", "2026-04-04"]
+    assert runner(path, slots=slots)["codes"] == [0, 0, 0, 0]
+    job = open_job(path)
+    assert len(Ledger(job.ledger_url).committed("sales")) == 4 and len(shown(job)) == 4 * 9

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from forecast.panel.panel import Panel
 from forecast.report.html import ModelCard, Report, render, write_report
 
 from .conftest import make_cv, make_panel
+from .page import Page
 
 HOSTILE = "<script>alert(1)</script>"
 CURVES = [
@@ -44,40 +44,6 @@ def full(panel: Panel, cv: pd.DataFrame, **changes: Any) -> Report:
         "warnings": ["One series was short."],
     }  # fmt: skip
     return Report(**values | changes)
-
-
-class Page(HTMLParser):
-    """Collects tags, ids, links and text, and insists that what opens closes."""
-
-    VOID = ("meta", "link", "br", "img")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def values(self, name: str) -> list[str]:
-        return [value or "" for key, value in self.attributes if key == name]
 
 
 def test_the_report_holds_every_part(panel: Panel, cv: pd.DataFrame) -> None:

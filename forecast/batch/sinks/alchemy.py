@@ -27,6 +27,10 @@ class AlchemySession:
         result = self.connection.execute(text(statement), values)
         return list(result) if result.returns_rows else []
 
+    def time(self, value: Any) -> Any:
+        """See the protocol."""
+        return value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
+
     @contextmanager
     def driver(self) -> Iterator[Any]:
         """The driver's own connection, for what would be slow through SQLAlchemy; its errors come as SQLAlchemy's."""

@@ -37,8 +37,8 @@ def schema_of(form: Form) -> pa.Schema:
 
 
 def frame_of(table: pa.Table, form: Form) -> pd.DataFrame:
-    """``table`` as a frame with the types of ``form``."""
-    return form.conform(table.to_pandas(ignore_metadata=True, split_blocks=True))
+    """``table``, which is used up by it, as a frame with the types of ``form``."""
+    return form.conform(table.to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True))
 
 
 class Parquet:

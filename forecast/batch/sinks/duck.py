@@ -88,6 +88,10 @@ class DuckSession:
         """See the protocol."""
         return value.astimezone(UTC)
 
+    def time(self, value: Any) -> Any:
+        """See the protocol."""
+        return value.to_pydatetime() if isinstance(value, pd.Timestamp) else value
+
     def insert(self, table: str, publication: Publication, frame: pd.DataFrame) -> None:
         """See the protocol."""
         self.connection.register(STAGED, table_of(frame))
@@ -150,13 +154,13 @@ class DuckDBSink:
         points.reached("sink.committed")
         confirm(None)
 
-    def read(self, job: str, runs: Sequence[str] | None = None) -> pd.DataFrame:
+    def read(self, job: str, runs: Sequence[str] | None = None, between: tuple[Any, Any] | None = None) -> pd.DataFrame:
         """See :meth:`forecast.batch.protocols.Sink.read`. Raises ``StorageError`` when rows are missing."""
         if not self.path.exists():
             refuse_unknown(job, list(runs or ()), set())
             return together([])
         with self._session(read_only=True) as session:
-            return self._tables.read(session, job, runs)
+            return self._tables.read(session, job, runs, between)
 
     def sweep(self) -> int:
         """See :meth:`forecast.batch.protocols.Sink.sweep`: the database itself undoes what was not committed."""

@@ -20,7 +20,7 @@ from forecast.batch.sinks import durable, manifest
 from forecast.batch.sinks.columnar import FORMATS
 from forecast.batch.sinks.manifest import Manifest, Version
 from forecast.batch.sinks.names import folder_name, slot_name
-from forecast.batch.sinks.rows import Piece, check_outputs, prepared, together
+from forecast.batch.sinks.rows import Piece, check_outputs, prepared, together, within
 from forecast.errors import ConfigError, StorageError, printable
 
 VERSIONS = "_versions"
@@ -124,16 +124,16 @@ class FolderSink:
         with manifest.saving(self._manifest_path(publication.job), new):
             self._show(publication.job, publication.slot, version)
 
-    def read(self, job: str, runs: Sequence[str] | None = None) -> pd.DataFrame:
+    def read(self, job: str, runs: Sequence[str] | None = None, between: tuple[Any, Any] | None = None) -> pd.DataFrame:
         """See :meth:`forecast.batch.protocols.Sink.read`. Each file is checked against the manifest.
 
         Raises ``StorageError`` for a run that is not there and for a file that is missing or was changed.
         """
         with durable.as_storage_errors(self.path):
             chosen = self._manifest(job).chosen(None if runs is None else list(runs))
-            return together([self._piece(job, version) for version in chosen])
+            return together([self._piece(job, version, between) for version in chosen])
 
-    def _piece(self, job: str, version: Version) -> Piece:
+    def _piece(self, job: str, version: Version, between: tuple[Any, Any] | None = None) -> Piece:
         slot = datetime.fromisoformat(version.slot)
         path = self._file(job, slot, version.run, Path(version.file).suffix)
         way_out = "Put back a copy of it, or read other runs with runs=[…]."
@@ -142,7 +142,8 @@ class FolderSink:
         if durable.file_hash(path) != version.sha256:
             raise StorageError(f"{printable(str(path), 400)} was changed after it was published. {way_out}")
         file_format = next(kind for kind in FORMATS.values() if kind.suffix == path.suffix)
-        return Piece(version.run, slot, version.form, file_format.read(path, version.form, version.escaped))
+        frame = within(file_format.read(path, version.form, version.escaped), between)
+        return Piece(version.run, slot, version.form, frame)
 
     def sweep(self) -> int:
         """See :meth:`forecast.batch.protocols.Sink.sweep`; also shows again what the manifest says, if a run died

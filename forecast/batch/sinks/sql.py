@@ -87,12 +87,12 @@ class SqlSink:
         self._patiently(attempt)
         points.reached("sink.committed")
 
-    def read(self, job: str, runs: Sequence[str] | None = None) -> pd.DataFrame:
+    def read(self, job: str, runs: Sequence[str] | None = None, between: tuple[Any, Any] | None = None) -> pd.DataFrame:
         """See :meth:`forecast.batch.protocols.Sink.read`. Raises ``StorageError`` when rows are missing."""
 
         def attempt() -> pd.DataFrame:
             with reading(self._engine) as connection:
-                return self._tables.read(_session(connection), job, runs)
+                return self._tables.read(_session(connection), job, runs, between)
 
         return self._patiently(attempt)
 

@@ -51,6 +51,10 @@ class SqliteSession(AlchemySession):
         """See the protocol."""
         return datetime.fromisoformat(value)
 
+    def time(self, value: Any) -> Any:
+        """See the protocol."""
+        return _values(pd.Series([value]))[0]
+
     def insert(self, table: str, publication: Publication, frame: pd.DataFrame) -> None:
         """See the protocol."""
         names = [*KEY, *frame.columns]

@@ -79,6 +79,10 @@ class Session(Protocol):
         """The slot, in UTC, of a value read."""
         ...
 
+    def time(self, value: Any) -> Any:
+        """A ``ds``, a stamp or a step, as a value to bind."""
+        ...
+
     def insert(self, table: str, publication: Publication, frame: pd.DataFrame) -> None:
         """Add the rows of ``frame``, with job, slot and run in front."""
         ...
@@ -189,7 +193,9 @@ class Tables:
         places = ", ".join(f":{name}" for name in names)
         session.run(f"INSERT INTO {q(self.runs)} ({', '.join(map(q, names))}) VALUES ({places})", **values)
 
-    def read(self, session: Session, job: str, runs: Sequence[str] | None) -> pd.DataFrame:
+    def read(
+        self, session: Session, job: str, runs: Sequence[str] | None, between: tuple[Any, Any] | None = None
+    ) -> pd.DataFrame:
         """See :meth:`forecast.batch.protocols.Sink.read`."""
         if not session.columns(self.runs):
             refuse_unknown(job, list(runs or ()), set())
@@ -198,17 +204,19 @@ class Tables:
         every = session.run(f"{chosen} ORDER BY slot, version", job=job)
         refuse_unknown(job, list(runs or ()), {row[0] for row in every})
         wanted = {row[0] for row in every if row[2]} if runs is None else set(runs)
-        return together([self._piece(session, job, *row) for row in every if row[0] in wanted])
+        return together([self._piece(session, job, row, between) for row in every if row[0] in wanted])
 
-    def _piece(self, session: Session, job: str, run: str, slot: Any, current: Any, form: str, rows: int) -> Piece:
+    def _piece(self, session: Session, job: str, row: Sequence[Any], between: tuple[Any, Any] | None) -> Piece:
+        run, slot, _, form, rows = row
         shape, q = Form.from_facts(json.loads(form)), session.quote
         names = ", ".join(q(checked_column(name)) for name in shape.columns)
         order = f"{q('unique_id')}{session.ending if shape.ids == 'text' else ''}, {q('step')}"
-        statement = (
-            f"SELECT {names} FROM {q(self.name)} WHERE job = :job AND slot = :slot AND run = :run ORDER BY {order}"
-        )
-        frame = session.fetch(statement, shape, job=job, slot=slot, run=run)
-        if len(frame) != rows:
+        where, values = "job = :job AND slot = :slot AND run = :run", {"job": job, "slot": slot, "run": run}
+        if between is not None:
+            where += f" AND {q('ds')} BETWEEN :first AND :last"
+            values |= {"first": session.time(between[0]), "last": session.time(between[1])}
+        frame = session.fetch(f"SELECT {names} FROM {q(self.name)} WHERE {where} ORDER BY {order}", shape, **values)
+        if between is None and len(frame) != rows:
             raise StorageError(
                 f"Table {self.name} has {len(frame):,} rows of run {run} of {printable(job)}, {rows:,} were published. "
                 "Somebody changed it: put back a copy, or read other runs with runs=[…]."

@@ -18,7 +18,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.batch.points import reached
-from forecast.batch.watch.actuals import TARGET, Digests, digests, ids_like, join_actuals, newest_target, whole
+from forecast.batch.watch.actuals import (
+    TARGET,
+    Digests,
+    digests,
+    ids_like,
+    join_actuals,
+    newest_target,
+    stamps_between,
+    whole,
+)
 from forecast.batch.watch.scores import CELL, Tally, metrics, tally
 from forecast.batch.watch.store import Store, digest_text
 from forecast.panel.panel import Panel
@@ -29,9 +38,9 @@ Bool = npt.NDArray[np.bool_]
 
 
 class Reader(Protocol):
-    """Gives the committed forecasts of one run; a sink's ``read`` with its job filled in."""
+    """Gives the committed forecasts of one run, with ``between`` those for stamps within; a sink's ``read``."""
 
-    def __call__(self, run: str) -> pd.DataFrame: ...
+    def __call__(self, run: str, between: tuple[Any, Any] | None = None) -> pd.DataFrame: ...
 
 
 @dataclass(frozen=True)
@@ -78,11 +87,11 @@ def update(
         was = seen.get(run)
         if was is not None and (was.scored_at > known.at or not _due(was, changed, since)):
             continue
-        frame = read(run)
-        if not len(frame):
-            continue
-        due = None if was is None else np.union1d(changed, since.index[since > was.scored_at].to_numpy())
-        _rescore(store, job, run, slot, known, frame, due)
+        if was is None:
+            _score_whole(store, job, run, slot, known, read(run))
+        else:
+            due = np.union1d(changed, since.index[since > was.scored_at].to_numpy(dtype=np.int64))
+            _score_again(store, job, was, known, read, due)
         scored.append(run)
         reached("watch.scored")
     return scored
@@ -130,17 +139,24 @@ def _texts(found: Digests, targets: Int | None = None) -> npt.NDArray[Any]:
     return pd.Series(texts, index=found.target, dtype=object).reindex(targets).fillna("").to_numpy()
 
 
-def _rescore(store: Store, job: str, run: str, slot: int, known: Known, frame: pd.DataFrame, due: Int | None) -> None:
-    """Score a run's forecasts for the stamps in ``due`` (for all when it was never looked at)."""
+def _score_whole(store: Store, job: str, run: str, slot: int, known: Known, frame: pd.DataFrame) -> None:
+    """Look at a run for the first time."""
+    if not len(frame):
+        return
     target = whole(grid_ordinals(frame["ds"], known.panel.timeline), known.panel)
     cutoff = whole(grid_ordinals(frame["cutoff"], known.panel.timeline), known.panel)
-    chosen = frame if due is None else frame[np.isin(target, due)]
-    sums = tally(join_actuals(chosen, known.panel, known.season_length))
-    row = {
-        "run": run, "slot": slot, "cutoff": int(cutoff.max()), "first_target": int(target.min()),
-        "last_target": int(target.max()), "scored_at": known.at,
-    }  # fmt: skip
-    store.replace_cells(job, row, None if due is None else due.tolist(), sums)
+    row = Seen(run, slot, int(cutoff.max()), int(target.min()), int(target.max()), known.at)
+    sums = tally(join_actuals(frame, known.panel, known.season_length))
+    store.replace_cells(job, row._asdict(), None, sums)
+
+
+def _score_again(store: Store, job: str, was: Seen, known: Known, read: Reader, due: Int) -> None:
+    """Score a run's forecasts for the stamps in ``due`` anew; only these are read."""
+    due = due[(due >= was.first_target) & (due <= was.last_target)]
+    frame = read(was.run, stamps_between(int(due[0]), int(due[-1]), known.panel))
+    joined = join_actuals(frame, known.panel, known.season_length)
+    sums = tally(joined[np.isin(joined[TARGET], due)])
+    store.replace_cells(job, was._replace(scored_at=known.at)._asdict(), due.tolist(), sums)
 
 
 def accuracy(

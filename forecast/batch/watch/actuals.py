@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.forecasts import as_index
 from forecast.panel.panel import Panel
 from forecast.report.folds import grid_ordinals
 from forecast.report.scale import insample_scales
@@ -115,6 +116,16 @@ def digests(panel: Panel, since: int, among: Bool | None = None) -> Digests:
     np.add.at(total, codes, mixed)
     target = whole(np.asarray(distinct, dtype=np.int64), panel)
     return Digests(target, np.bincount(codes, minlength=len(distinct)).astype(np.int64), total)
+
+
+def stamps_between(first: int, last: int, panel: Panel) -> tuple[Any, Any]:
+    """Two stamps as forecasts have them, from whole numbers; aware ones in UTC."""
+    if panel.timeline.kind == "step":
+        return first, last
+    stamps = as_index(panel.timeline, np.array([first, last], dtype="datetime64[us]"))
+    if panel.timeline.tz is not None:
+        stamps = pd.DatetimeIndex(stamps).tz_convert("UTC")
+    return stamps[0], stamps[1]
 
 
 def newest_target(panel: Panel) -> int:

@@ -77,7 +77,7 @@ def deliver(alerts: Sequence[Alert], facts: RunFacts, webhook: Webhook | None = 
         log.log(LEVELS[alert.severity], "%s %s", name, _line(alert.text))
     if webhook is None or exit_code(alerts) == 0:
         return None
-    delivery = webhook.post(payload(alerts, facts), key=f"{facts.run}-{len(alerts)}")
+    delivery = webhook.post(payload(alerts, facts), key=f"{facts.job}-{facts.slot:%Y%m%dT%H%M%S}-{facts.run}")
     if not delivery.delivered:
         log.warning("%s the webhook %s did not take the alerts: %s", name, webhook.shown, delivery.problem)
     return delivery

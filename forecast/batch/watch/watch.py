@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -160,12 +160,12 @@ class _Look:
             return None
         return profile(facts.panel, facts.slot, facts.season_length, self.settings.stale_steps)
 
-    def _read(self, run: str) -> pd.DataFrame:
+    def _read(self, run: str, between: tuple[Any, Any] | None = None) -> pd.DataFrame:
         if run == self.facts.run and self.facts.frame is not None:
             return self.facts.frame
         if run == self.findings.changes.previous and self.findings.previous is not None:
             return self.findings.previous
-        return self.sink.read(self.facts.job, [run])
+        return self.sink.read(self.facts.job, [run], between)
 
     def _named(self, target: int) -> str:
         """A stamp in words."""

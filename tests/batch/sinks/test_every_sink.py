@@ -64,6 +64,21 @@ def test_types_ids_and_zones_survive(sink: Any, form: Form) -> None:
     assert read["ds"].dtype == rows["ds"].dtype
 
 
+@pytest.mark.parametrize(
+    "form",
+    [FORM, Form("text", "integer", None, ("mean",)), *[Form("integer", "aware", zone, ("mean",)) for zone in ZONES]],
+    ids=lambda form: f"{form.times}-{form.zone}",
+)
+def test_rows_between_two_times_can_be_read_alone(sink: Any, form: Form) -> None:
+    rows, first = frame((3, 1, 2) if form.ids == "integer" else ("c", "a", "b"), form, h=5), publication()
+    publish(sink, first, rows, form)
+    times = rows["ds"].iloc[:5].tolist()
+    whole = expected(rows, first)
+    for between in ((times[1], times[3]), (times[2], times[2]), (times[0], times[4])):
+        equal(sink.read("sales", [first.run], between), whole[whole["ds"].between(*between)].reset_index(drop=True))
+    assert sink.read("sales", None, (times[3], times[1])).empty
+
+
 def test_a_night_of_two_equal_hours_survives(sink: Any) -> None:
     form = Form("text", "aware", "Europe/London", ("mean",))
     rows = frame(("x",), form, h=3)

@@ -101,9 +101,9 @@ def counting(shop) -> list[str]:
     read: list[str] = []
     original = shop.sink.read
 
-    def note(job: str, runs=None):
+    def note(job: str, runs=None, between=None):
         read.extend(runs or [])
-        return original(job, runs)
+        return original(job, runs, between)
 
     shop.sink.read = note
     return read
@@ -272,12 +272,26 @@ def test_integer_ids_are_joined_as_well(shop_of) -> None:
     assert not [alert for alert in findings.alerts if alert.kind in ("watch", "ids")]
 
 
-def test_the_tables_that_the_migration_makes_are_the_tables_that_are_used(shop_of) -> None:
+def test_both_databases_keep_the_same_sums_profiles_and_alerts(shop_of, cells, postgres_database: str) -> None:
+    sqlite, postgres = shop_of(name="sqlite"), shop_of(name="postgres", url=postgres_database)
+    for shop in (sqlite, postgres):
+        for day in range(60, 64):
+            shop.absent = {"s2"} if day == 63 else set()
+            findings = shop.run(day)
+        assert "ids" in {alert.kind for alert in findings.alerts}
+    pd.testing.assert_frame_equal(cells(sqlite), cells(postgres), check_exact=True)
+    assert sqlite.store.profiles("shop", 2**62, 9) == postgres.store.profiles("shop", 2**62, 9)
+    pd.testing.assert_frame_equal(sqlite.store.alerts("shop", 0), postgres.store.alerts("shop", 0))
+    pd.testing.assert_frame_equal(sqlite.store.known("shop"), postgres.store.known("shop"))
+
+
+def test_the_tables_that_the_migration_makes_are_the_tables_that_are_used(database_url: str) -> None:
     from sqlalchemy import inspect
 
+    from forecast.batch.ledger.ledger import Ledger
     from forecast.batch.watch.tables import metadata
 
-    inspector = inspect(shop_of().ledger.engine)
+    inspector = inspect(Ledger(database_url).open().engine)
     for table in metadata.sorted_tables:
         found = {column["name"]: column for column in inspector.get_columns(table.name)}
         assert set(found) == {column.name for column in table.columns}

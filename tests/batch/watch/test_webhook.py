@@ -94,7 +94,7 @@ def test_a_server_gets_the_alerts_as_json(serving: MakeServer) -> None:
     sent = json.loads(body)
     assert path.endswith(f"?token={SECRET}")
     assert headers["Content-Type"] == "application/json"
-    assert headers["Idempotency-Key"].startswith(FACTS.run)
+    assert headers["Idempotency-Key"] == f"shop-20260305T060000-{FACTS.run}"
     assert (sent["job"], sent["slot"], sent["run"]) == ("shop", "2026-03-05T06:00:00+00:00", FACTS.run)
     assert [alert["severity"] for alert in sent["alerts"]] == ["critical", "info"]
     assert "errors are 3 times" in sent["text"]

