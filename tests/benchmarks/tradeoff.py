@@ -93,7 +93,7 @@ def draw(points: list[Point], target: Path) -> None:
             mine = sorted((one[1], one[2 + place]) for one in points if one[0] == name)
             color = colors(number % 10)
             if name in BASELINES:
-                panel.axhline(mine[0][1], color=color, linestyle=":", label=f"{name} ({mine[0][0]:.1f} s)")
+                panel.axhline(mine[0][1], color=color, linestyle=":", label=f"{name} (no training)")
             else:
                 panel.plot(*zip(*mine, strict=True), color=color, marker="o", markersize=4, label=name)
         panel.set(
