@@ -9,10 +9,12 @@ from pathlib import Path
 import matplotlib
 import pytest
 
+from forecast.batch.opening import open_job
 from forecast.cli import HELP
 
 README = Path(__file__).parent.parent / "README.md"
 CODE = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+JOBS = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 COMMANDS = [
     line.removeprefix("$ ").split("  #")[0].strip()
     for block in re.findall(r"```console\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
@@ -47,6 +49,16 @@ def test_every_command_names_commands_and_settings_that_exist(command):
         key = argument.partition("=")[0]
         if "=" in argument:
             assert key in known or key.split(".")[0] in ("data", "model", "trainer"), argument
+
+
+@pytest.mark.parametrize("text", JOBS)
+def test_every_job_is_one_that_can_be_run(text, tmp_path, monkeypatch):
+    monkeypatch.setenv("PGPASSWORD", "canary")
+    path = tmp_path / "nightly.yaml"
+    path.write_text(text)
+    job = open_job(path)
+    assert job.name == "nightly" and job.h == 28
+    assert "canary" not in repr(job)
 
 
 def test_every_target_of_make_that_is_named_exists():

@@ -145,7 +145,7 @@ class Making:
         }
 
     def remember(self, plan: Plan) -> None:
-        """Keep the states that the model has got to, for the next run to go on from: when readers have the forecasts."""
+        """Keep the states that the model has got to, for the next run to go on from. Readers have the forecasts."""
         own, inputs = self.remembering, plan.inputs
         if own is None or plan.choice.version is None:
             return

@@ -85,31 +85,33 @@ class Schedule:
     def recent(self, after: datetime, until: datetime, limit: int = LISTED) -> list[datetime]:
         """The last slots, at most ``limit``, later than ``after`` and not later than ``until``, in order."""
         after, until = _utc(after), _utc(until)
-        lowest = self._local(after) - self._margin
+        lowest = self._local(after) - self._margin(after)
         found: set[datetime] = set()
         settled = None  # planned times earlier than this can add no later slot than those found
-        for planned in self._simulated(self._local(until) + self._margin, reverse=True):
+        for planned in self._simulated(self._local(until) + self._margin(until), reverse=True):
             if planned < lowest or (settled is not None and planned < settled):
                 break
             found.update(slot for slot in self._instants(planned) if after < slot <= until)
             if settled is None and len(found) >= limit:
-                settled = planned - self._margin
+                settled = planned - self._margin(min(found))
         return sorted(found)[-limit:]
 
     def latest(self, at: datetime) -> datetime | None:
         """The last slot not later than ``at``; ``None`` when the fifty years before it have none."""
-        slots = self.recent(datetime(1, 1, 3, tzinfo=UTC), at, 1)
+        slots = self.recent(datetime(1, 1, 9, tzinfo=UTC), at, 1)
         return slots[-1] if slots else None
 
     def next(self, after: datetime) -> datetime:
         """The first slot later than ``after``."""
         after = _utc(after)
-        first: datetime | None = None
-        for planned in self._simulated(self._local(after) - self._margin):
-            if first is not None and planned > self._local(first) + self._margin:
+        first, stop = None, None  # planned times later than the stop can give no earlier slot
+        for planned in self._simulated(self._local(after) - self._margin(after)):
+            if stop is not None and planned > stop:
                 break
             later = [slot for slot in self._instants(planned) if slot > after]
-            first = min(later if first is None else [first, *later], default=None)
+            if later:
+                first = min(later if first is None else [first, *later])
+                stop = self._local(first) + self._margin(first)
         if first is None:
             raise ConfigError(f"{self} has no slot within fifty years after {after.isoformat()}.")
         return first
@@ -122,10 +124,10 @@ class Schedule:
     def _fields(self) -> str:
         return NAMES.get(self.cron.strip().lower(), self.cron)
 
-    @property
-    def _margin(self) -> timedelta:
-        """How far a planned local time may lie from the slot that it gives."""
-        return SECOND if _zone(self.zone) is UTC else DAY
+    def _margin(self, at: datetime) -> timedelta:
+        """How far planned local times around ``at`` may lie from their slots: not at all while no clock changes."""
+        offsets = {(at + days * DAY).astimezone(_zone(self.zone)).utcoffset() for days in (-2, 0, 2)}
+        return SECOND if len(offsets) == 1 else DAY
 
     def _cron(self, start: datetime, reverse: bool = False) -> CronSim:
         from cronsim import CronSim

@@ -12,7 +12,7 @@ from forecast.nets.encoders import recurrent
 from forecast.nets.facts import Facts
 from forecast.nets.running import width
 
-FEWEST = 16  # a kernel for fewer series than about four rounds in another way than that for many
+REGISTER = 16  # numbers that the widest vector instructions take at a time
 
 
 @runtime_checkable
@@ -55,15 +55,17 @@ class StreamNet(nn.Module):
     def read(self, rows: Tensor, carry: Tensor) -> tuple[Tensor, Tensor]:
         """Read rows (B, T, features) in order: gives the hidden state after each, (B, T, hidden), and what to carry.
 
-        Outside training, few series are read beside empty ones, so that what a series gives is the same to the last bit
-        with however many others, and in whatever pieces, it is read.
+        Outside training it is the same to the last bit with however many other series, and in whatever pieces, a series
+        is read: empty ones fill up the registers of the kernels, which round the rest of an array in another way.
         """
-        if not self.training and len(rows) < FEWEST:
-            few, lacking = len(rows), FEWEST - len(rows)
-            filled = (torch.cat([part, part.new_zeros(lacking, *part.shape[1:])]) for part in (rows, carry))
-            hidden, ends = self._read(*filled)
-            return hidden[:few], ends[:few]
-        return self._read(rows, carry)
+        if self.training:
+            return self._read(rows, carry)
+        count, lacking = len(rows), -len(rows) % REGISTER
+        if lacking:
+            rows, carry = (torch.cat([part, part.new_zeros(lacking, *part.shape[1:])]) for part in (rows, carry))
+        rows = rows.transpose(0, 1).contiguous().transpose(0, 1)  # one row each has this layout anyway, another kernel
+        hidden, ends = self._read(rows, carry)
+        return hidden[:count], ends[:count]
 
     def _read(self, rows: Tensor, carry: Tensor) -> tuple[Tensor, Tensor]:
         parts = [part.transpose(0, 1).contiguous() for part in carry.unbind(1)]  # (layers, B, hidden) each

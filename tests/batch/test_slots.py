@@ -131,8 +131,8 @@ class TestChangesOfTheClocks:
         assert len(slots) == len(set(slots)) == 36
 
     def test_looking_step_by_step_finds_the_same(self, zone: str, day: str, way: str) -> None:
-        start, stop = utc(day) - 8 * HOUR, utc(day) + 32 * HOUR
-        for cron in ("10 */3 * * *", "0,40 * * * *"):
+        start, stop = utc(day) - 6 * HOUR, utc(day) + 24 * HOUR
+        for cron in ("10 */3 * * *", "40 * * * *"):
             schedule = Schedule(cron, zone)
             expected = schedule.due(start, stop)
             forward, at = [], start

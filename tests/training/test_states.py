@@ -18,7 +18,17 @@ from forecast.panel.append import append
 from forecast.panel.panel import Panel
 from forecast.timeline import fit_timeline
 from forecast.training.saved_states import restored_states, state_arrays
-from forecast.training.states import NO_ROW, States, advance, fingerprint, first_known, pieces, resumable, resumed
+from forecast.training.states import (
+    NO_ROW,
+    States,
+    advance,
+    fingerprint,
+    first_known,
+    gathered,
+    pieces,
+    resumable,
+    resumed,
+)
 
 FACTS = Facts(input_size=6, h=3, channels=2, seasons=(4,), probs=(0.1, 0.5))
 CELLS = [LSTM(hidden_size=4, num_layers=2), GRU(hidden_size=4), RNN(hidden_size=4), RNN(4, 4, nonlinearity="relu")]
@@ -199,3 +209,28 @@ def test_vouched_rows_are_not_looked_at():
     states = replace(read(net, panel), check=np.zeros(1, dtype=np.uint64))
     assert resumable(states, panel).tolist() == [-1]
     assert resumable(states, panel, unchanged=True).tolist() == [0]
+
+
+@settings(max_examples=10)
+@given(data=st.data())
+@pytest.mark.parametrize("arch", [LSTM(hidden_size=6), GRU(hidden_size=5, num_layers=2), RNN(hidden_size=7)])
+def test_a_state_is_the_same_to_the_last_bit_in_whatever_pieces_and_company_a_series_is_read(arch, data):
+    net = net_of(arch)
+    values = np.random.default_rng(0).normal(size=(40, 70))
+    whole = read(net, panel_of(*values))
+    count = data.draw(st.integers(1, 40))
+    states = States.start(whole.ids[:count], net, FACTS)
+    done = 0
+    while done < 70:
+        done += data.draw(st.integers(1, 40))
+        states = advance(net, FACTS, states, panel_of(*values[:count, :done]))
+    np.testing.assert_array_equal(states.carry, whole.carry[:count])
+
+
+def test_series_are_gathered_from_several_states_in_any_order():
+    net = net_of(LSTM(hidden_size=4))
+    one = read(net, panel_of([1.0, 2.0], [3.0], ids=["a", "b"]))
+    two = read(net, panel_of([4.0, 5.0, 6.0], ids=["c"]))
+    together = gathered([one, two], np.array([2, 0]))
+    both = read(net, panel_of([4.0, 5.0, 6.0], [1.0, 2.0], ids=["c", "a"]))
+    assert together.ids.tolist() == ["c", "a"] and same(together, both)

@@ -34,8 +34,8 @@ TRAINING = Training(max_steps=3, batch_size=4, cycles=1, validations=1, stateful
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> Path:
-    """A small stateful net that has read none of the days of the jobs."""
-    frame = sales(60, 5, seed=9).assign(ds=lambda f: f["ds"] - pd.Timedelta("365D"))
+    """A small stateful net that has read none of the series of the jobs."""
+    frame = sales(60, 5, seed=9).assign(unique_id=lambda f: "former " + f["unique_id"])
     net = LSTM(input_size=14, hidden_size=8, quantiles=(0.1, 0.5, 0.9))
     fitted = Forecaster({"lstm": net}, h=H, freq="D", training=TRAINING, progress=False).fit(frame)
     return fitted.save(tmp_path_factory.mktemp("saved") / "lstm")
