@@ -194,8 +194,7 @@ def _marked(faults: Iterable[Fault], rows: int) -> Bool:
 def _on_grid(rows: Rows, freq: str | int, tz: str | None, schema: Schema, found: _Findings) -> tuple[Rows, Timeline]:
     """The rows that lie on the grid of most of them, without absurd jumps."""
     found.add(duplicate_faults(rows, schema))
-    timeline = common_grid(rows, freq, tz, schema)
-    ordinals, exact = timeline.ordinals(rows.stamps)
+    timeline, exact = common_grid(rows, freq, tz, schema)
     if not exact.all():
         problem = f"times off the grid of freq={timeline.freq!r} that the other rows lie on (first {{first}})"
         off = per_series(rows, ~exact, schema.time_col, problem, "Shift these rows onto it, or drop them.")
@@ -203,11 +202,12 @@ def _on_grid(rows: Rows, freq: str | int, tz: str | None, schema: Schema, found:
             raise DataError(grid_faults(rows, timeline, schema))
         found.add(off)
         rows = keep(rows, exact)
-        ordinals = timeline.ordinals(rows.stamps)[0]
     faults = grid_faults(rows, timeline, schema)
     found.add(faults)
-    torn = [fault.series for fault in jump_faults(rows, ordinals, timeline, schema)] if faults else []
-    return longest_stretches(rows, timeline, np.asarray(rows.ids.isin(torn))) if torn else rows, timeline
+    if faults:
+        jumps = jump_faults(rows, timeline.ordinals(rows.stamps)[0], timeline, schema)
+        rows = longest_stretches(rows, timeline, np.asarray(rows.ids.isin([fault.series for fault in jumps])))
+    return rows, timeline
 
 
 def _in_range(rows: Rows, schema: Schema, contract: Contract, found: _Findings) -> Rows:

@@ -79,7 +79,7 @@ def _version(job: Job, slot: datetime, inputs: Inputs) -> str:
     if file is not None and not file.exists():
         return "it would be version 1: there is no ledger yet"
     try:
-        runs: pd.DataFrame = Ledger(job.ledger_url, patience=job.patience).committed(job.name)
+        runs: pd.DataFrame = Ledger(job.ledger_url, patience=job.patience).open(create=False).committed(job.name)
     except StorageError as error:
         return f"what was published before is not known: {error}"
     current = runs[runs["slot"] == slot]

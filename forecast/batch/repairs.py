@@ -36,16 +36,16 @@ def keep(rows: Rows, kept: Bool | None = None) -> Rows:
     return replace(rows, codes=number[rows.codes], ids=rows.ids[present])
 
 
-def common_grid(rows: Rows, freq: str | int, tz: str | None, schema: Schema) -> Timeline:
-    """The grid of ``freq`` that most rows lie on: one series that is off it must not take all others from it.
+def common_grid(rows: Rows, freq: str | int, tz: str | None, schema: Schema) -> tuple[Timeline, Bool]:
+    """The grid of ``freq`` that most rows lie on, and which do: one series must not take all others off their grid.
 
     Raises ``DataError`` when hardly any row lies on any such grid, ``ConfigError`` for a frequency that is none.
     """
     best = fit_timeline(freq, rows.stamps[:1], tz)
-    exact = best.ordinals(rows.stamps)[1]
-    most, off = int(exact.sum()), ~exact
+    on = best.ordinals(rows.stamps)[1]
+    most, off = int(on.sum()), ~on
     for _ in range(ANCHORS):
-        if 2 * most >= len(exact) or not off.any():
+        if 2 * most >= len(on) or not off.any():
             break
         anchor = int(off.argmax())
         grid = fit_timeline(freq, rows.stamps[anchor : anchor + 1], tz)
@@ -53,10 +53,10 @@ def common_grid(rows: Rows, freq: str | int, tz: str | None, schema: Schema) -> 
         off &= ~exact
         off[anchor] = False
         if int(exact.sum()) > most:
-            best, most = grid, int(exact.sum())
+            best, on, most = grid, exact, int(exact.sum())
     if most == 0:
         raise DataError(grid_faults(rows, best, schema))
-    return best
+    return best, on
 
 
 def longest_stretches(rows: Rows, timeline: Timeline, torn: Bool) -> Rows:

@@ -161,6 +161,7 @@ class _Run:
             self.delivery.keep(claim, planned, product)
             if claim is not None and away is None:  # else it has been said
                 self.say(f"kept in the local spool: {error}", logging.WARNING)
+            self._tell(planned.run, error)
             return self._outcome("spooled", planned, inputs, product, STORAGE)
         return self._committed(planned, plan, product)
 
@@ -228,14 +229,15 @@ class _Run:
             with suppress(ForecastError):
                 self.planned = self.ledger.plan(claim, key, "", {"settings": self.job.shown()})
                 self.ledger.advance(claim, self.planned.run, "failed", error=text)
-        if (
-            self.job.watch is not None
-            and isinstance(error, ForecastError)
-            and not isinstance(error, (AlreadyRunningError, FencedError))
-        ):
+        if isinstance(error, ForecastError) and not isinstance(error, (AlreadyRunningError, FencedError)):
+            self._tell(self.planned.run if self.planned else None, error)
+
+    def _tell(self, run: str | None, error: ForecastError) -> None:
+        """Let people know that nothing was published."""
+        if self.job.watch is not None:
             from forecast.batch.watching import tell_of_failure
 
-            tell_of_failure(self.job, self.slot, self.planned.run if self.planned else None, error)
+            tell_of_failure(self.job, self.slot, run, error)
 
     def _outcome(
         self,

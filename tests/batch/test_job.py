@@ -25,6 +25,7 @@ from forecast.batch.slots import Schedule
 from forecast.batch.watch.settings import WatchSettings
 from forecast.batch.when import instant, latest_slot, slots_between
 from forecast.models import build, from_config
+from forecast.resources import conf_dir
 from forecast.training.settings import Training
 from tests.batch.shop import sales_job
 
@@ -80,6 +81,15 @@ def test_a_job_is_found_by_name_and_by_path(job_file, tmp_path, monkeypatch):
     assert open_job("hourly").freq == "h"
     with pytest.raises(ConfigError, match=r"no job 'weekly'.*conf/batch/weekly.yaml.*jobs/weekly.yaml"):
         open_job("weekly")
+
+
+def test_the_jobs_that_ship_with_the_package_are_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shipped = [path.stem for path in (conf_dir() / "batch").glob("*.yaml") if path.stem != "default"]
+    assert "elnino" in shipped
+    for name in shipped:
+        assert open_job(name).name == name
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["", "nightly\n", "a b", "-x", "\0", "..", "CON:"])

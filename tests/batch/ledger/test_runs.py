@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -148,6 +148,7 @@ Happening = tuple[int, str, str, int]
         max_size=6,
     )
 )
+@example([(0, "a", "commit", 0), (0, "b", "commit", -90), (1, "a", "fail", 5), (0, "a", "commit", 5)])
 def test_whatever_happened_the_ledger_agrees_with_a_list_of_commits(happenings: list[Happening]) -> None:
     clock = Clock()
     with TemporaryDirectory() as folder:

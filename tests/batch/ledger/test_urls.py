@@ -131,6 +131,17 @@ def test_sqlite_is_set_up_to_lose_nothing(tmp_path: Path) -> None:
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
 
 
+def test_a_sqlite_transaction_that_writes_has_the_lock_from_its_start(tmp_path: Path) -> None:
+    engine = engine_for(f"sqlite:///{tmp_path}/a.db?timeout=0")
+
+    def second() -> None:
+        with writing(engine):
+            pass
+
+    with writing(engine), pytest.raises(DBAPIError, match="locked"):
+        second()
+
+
 def test_tables_change_within_the_transaction(database_url: str) -> None:
     def broken() -> None:
         with writing(engine_for(database_url)) as connection:

@@ -298,8 +298,7 @@ def test_the_tables_that_the_migration_makes_are_the_tables_that_are_used(databa
         key = inspector.get_pk_constraint(table.name)["constrained_columns"]
         assert key == [column.name for column in table.primary_key]
         for column in table.columns:
-            kind = found[column.name]["type"].compile(inspector.dialect)
-            assert kind == column.type.compile(inspector.dialect)
+            assert found[column.name]["type"].python_type is column.type.python_type
             assert found[column.name]["nullable"] == bool(column.nullable)
     names = {name for name in inspector.get_table_names() if name.startswith("forecast_watch_")}
     assert names == {table.name for table in metadata.sorted_tables}
