@@ -1,4 +1,4 @@
-"""What the arguments of the front door may be: numbers, switches, budgets, models in all their spellings."""
+"""What the arguments of the front door may be: budgets, and models in all their spellings."""
 
 from __future__ import annotations
 
@@ -6,30 +6,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from forecast.errors import ConfigError
 from forecast.model import Model
 from forecast.models import as_model, build, name_of, named_training, plain
 
 if TYPE_CHECKING:
     from forecast.training.settings import Training
-
-
-def whole_number(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
-    """``value`` as an int. Raises ``ConfigError`` unless it is a whole number from ``least`` to ``most``."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < least or (most is not None and value > most):
-        bound = f"of at least {least}" if most is None else f"from {least} to {most:,}"
-        raise ConfigError(f"{name}={value!r} must be a whole number {bound}.")
-    return int(value)
-
-
-def truth(name: str, value: Any) -> bool:
-    """``value`` as a bool. Raises ``ConfigError`` for anything else: the word "no" would count as true."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ConfigError(f"{name}={value!r} must be true or false.")
-    return bool(value)
 
 
 def budgeted(training: Training | str | None, max_steps: int | None, max_time: float | None) -> Training:

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.arguments import named_models, truth, whole_number
+from forecast.arguments import named_models
 from forecast.artifact import check_place
 from forecast.atomic import replacing, write_text
 from forecast.backtest import Backtest, backtest
+from forecast.checks import truth, whole_number
 from forecast.errors import ConfigError, DataError, Fault
 from forecast.forecaster import LARGEST_SEED, Forecaster
 from forecast.forecasts import Wanted, wanted

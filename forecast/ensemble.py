@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.arguments import whole_number
+from forecast.checks import whole_number
 from forecast.errors import ConfigError
 from forecast.model import Advancing, Continuing, Fitted, Model, Prediction, Task
 from forecast.models import as_model, create, entries

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from forecast import artifact, persist
-from forecast.arguments import budgeted, named_models, truth, whole_number
+from forecast.arguments import budgeted, named_models
 from forecast.backtest import backtest
+from forecast.checks import truth, whole_number
 from forecast.errors import ConfigError, DataError, Fault, NotFittedError, some
 from forecast.forecasts import check_reach, forecast_frame, wanted
 from forecast.ingest.door import to_panel

@@ -16,7 +16,7 @@ PACKAGE = Path(forecast.__file__).parent
 
 # Lower layers first; a module may import from its own layer and those before it.
 LAYERS = [
-    {"errors", "atomic", "progress", "resources"},
+    {"errors", "atomic", "checks", "progress", "resources"},
     {"schema", "timeline"},
     {"panel"},
     {"ingest"},

@@ -15,7 +15,7 @@ from forecast.progress import progress
 if TYPE_CHECKING:
     from forecast.batch.job import Job
 
-Tell = Callable[[Outcome], None]
+Tell = Callable[[Outcome], object]
 
 
 def backfill(

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from forecast.errors import ConfigError, ForecastWarning, StorageError, printable
 
@@ -179,7 +179,7 @@ def log_lines(shown: bool) -> Iterator[None]:
 class _Formatter(logging.Formatter):
     """One line for each record, with the time in UTC and without passwords."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         from forecast.batch.ledger.masking import masked
@@ -188,7 +188,14 @@ class _Formatter(logging.Formatter):
         return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], filename: str, line: int, *_: Any) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """A warning as a line of the log."""
-    where = "" if issubclass(category, ForecastWarning) else f" ({category.__name__}, {filename}:{line})"
+    where = "" if issubclass(category, ForecastWarning) else f" ({category.__name__}, {filename}:{lineno})"
     logging.getLogger("forecast.batch").warning("%s%s", " ".join(str(message).split()), where)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from forecast.batch.spool import Replayed, Spool
 from forecast.errors import ConfigError, FencedError, StorageError, printable
 
 OFFLINE = "offline"
+FRESH = 3600.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -83,18 +85,27 @@ class Delivery:
     def replay(self) -> Replayed:
         """Deliver what waits in the spool; what the sink still does not take stays."""
         waiting = self.spool.waiting()
-        if not waiting:
-            return self.spool.replay(self.sink, self._claimed)  # damaged notes are worth a word
-        try:
-            self.sink.check(waiting[0].form)
-        except StorageError as error:
-            return Replayed(left=tuple((entry.publication, str(error)) for entry in waiting))
-        return self.spool.replay(self.sink, self._claimed)
+        if waiting:
+            try:
+                self.sink.check(waiting[0].form)
+            except StorageError as error:
+                return Replayed(left=tuple((entry.publication, str(error)) for entry in waiting))
+        found = self.spool.replay(self.sink, self._claimed)  # of damaged notes, too, is worth a word
+        self._forget_notes({publication.run for publication, _ in found.left})
+        return found
+
+    def _forget_notes(self, left: set[str]) -> None:
+        """Remove the notes of what waits no longer; a new one may belong to forecasts that are just being kept."""
+        left |= {entry.publication.run for entry in self.spool.waiting()}
+        for path in self.notes.glob("*.json"):
+            with suppress(OSError):
+                if path.stem not in left and time.time() - path.stat().st_mtime > FRESH:
+                    path.unlink(missing_ok=True)
 
     @contextmanager
     def _claimed(self, publication: Publication) -> Iterator[tuple[Publication, Confirm]]:
         """The slot of a publication that waited, this process's within the block."""
-        note = self._read_note(publication.run)
+        note = self._known(publication.run)
         with self.ledger.held(publication.job, publication.slot) as claim:
             self._refuse_outdated(publication)
             cutoff, facts, counts = note["cutoff"], note["facts"], note["counts"]
@@ -108,7 +119,6 @@ class Delivery:
             else:
                 yield publication, _later
                 self._confirm(claim, planned.run, counts)
-        self._note(note["run"]).unlink(missing_ok=True)
 
     def _refuse_outdated(self, publication: Publication) -> None:
         """Raise ``FencedError`` when a later version of the slot has been published: the older must not replace it."""
@@ -122,16 +132,22 @@ class Delivery:
             raise ConfigError(f"{printable(run)} is not the id of a run.")
         return self.notes / f"{run}.json"
 
-    def _read_note(self, run: str) -> dict[str, Any]:
+    def _known(self, run: str) -> dict[str, Any]:
+        """What ``run`` used and counted: from its note, or else from the ledger."""
         path = self._note(run)
         try:
             note: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             datetime.fromisoformat(note["slot"])
+            return note
         except (OSError, ValueError, KeyError, TypeError) as error:
+            problem = error
+        try:
+            return vars(self.ledger.show(run))
+        except ConfigError:
             raise StorageError(
-                f"{printable(str(path), 300)}, which says what run {run} used, cannot be read. Run that slot again."
-            ) from error
-        return {**note, "run": run}
+                f"{printable(str(path), 300)}, which says what run {run} used, cannot be read "
+                f"({printable(str(problem))}). Run that slot again, and remove the run from the spool."
+            ) from problem
 
 
 def publication_of(product: Product, planned: Planned, token: int) -> Publication:

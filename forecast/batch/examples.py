@@ -22,14 +22,14 @@ class Setup:
     """What an example is about.
 
     Attributes:
-        job: what stands behind ``job=``.
+        words: ``job=…`` and other settings of the command.
         name: the job's name.
         schedule, policy: when it runs, and how long it may.
         program: the ``forecast`` command.
         folder: where it is started.
     """
 
-    job: str
+    words: tuple[str, ...]
     name: str
     schedule: Schedule
     policy: Policy
@@ -125,8 +125,8 @@ WantedBy=multi-user.target
 
 def airflow(setup: Setup) -> str:
     """A DAG of one task."""
-    words = f"cd {shlex.quote(setup.folder)} && {_words(setup)} as_of={{{{ data_interval_end.isoformat() }}}}"
-    command = f"{words}; code=$?; case $code in 3|10) exit 0;; esac; exit $code"
+    run = f"cd {shlex.quote(setup.folder)} && {_words(setup)} as_of={{{{ data_interval_end.isoformat() }}}}"
+    command = f"{run}; code=$?; case $code in 3|10) exit 0;; esac; exit $code"
     timeout = f"timedelta(seconds={setup.policy.max_runtime:g})" if setup.policy.max_runtime is not None else "None"
     return f"""\
 from datetime import timedelta
@@ -159,7 +159,10 @@ def kubernetes(setup: Setup) -> str:
     limit = (
         "" if setup.policy.max_runtime is None else f"\n      activeDeadlineSeconds: {round(setup.policy.max_runtime)}"
     )
-    command = f"forecast batch job={shlex.quote(setup.job)}; code=$?; case $code in 3|10) exit 0;; esac; exit $code"
+    # A shell that is the first process of a container passes no signal on by itself, and its wait ends with the first.
+    wait = "wait $run; code=$?; while kill -0 $run 2>&-; do wait $run; code=$?; done"
+    passing = f"{shlex.join(['forecast', 'batch', *setup.words])} & run=$!; trap 'kill $run' TERM; {wait}"
+    command = f"{passing}; case $code in 3|10) exit 0;; esac; exit $code"
     name = "forecast-" + "".join(sign if sign.isalnum() else "-" for sign in setup.name.lower()).strip("-")[:40]
     return f"""\
 apiVersion: batch/v1
@@ -242,13 +245,13 @@ def _plain_cron(schedule: Schedule) -> str:
 
 
 def _words(setup: Setup) -> str:
-    return f"{shlex.quote(setup.program)} batch job={shlex.quote(setup.job)}"
+    return shlex.join([setup.program, "batch", *setup.words])
 
 
 def _unit_words(setup: Setup, command: str) -> str:
     """A command as a unit file has it. The name of a program can be no odd one there, but a word of env's can."""
     plain = re.fullmatch(r"[A-Za-z0-9/._+-]+", setup.program)
-    words = [*([] if plain else ["/usr/bin/env"]), setup.program, command, f"job={setup.job}"]
+    words = [*([] if plain else ["/usr/bin/env"]), setup.program, command, *setup.words]
     return " ".join(_unit_word(word) for word in words)
 
 

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forecast.arguments import truth, whole_number
 from forecast.batch.contract import Contract
 from forecast.batch.known import Arrival
 from forecast.batch.misfire import Policy
@@ -20,9 +19,11 @@ from forecast.batch.settings import JOB_NAME, without_secrets
 from forecast.batch.watch.settings import WatchSettings
 from forecast.batch.watch.webhook import Webhook
 from forecast.batch.when import now, zone_named
+from forecast.checks import truth, whole_number
 from forecast.errors import ConfigError, printable
 from forecast.forecasts import Wanted, wanted
 from forecast.models import LARGEST_SIZE, name_of
+from forecast.persist import versions
 from forecast.schema import Schema
 
 if TYPE_CHECKING:
@@ -158,9 +159,7 @@ class Job:
     @property
     def config_hash(self) -> str:
         """The hash of this version of the package and of every setting that forecasts depend on; 32 hex digits."""
-        from forecast import __version__
-
-        facts = json.dumps({"package": __version__, **self.facts()}, sort_keys=True)
+        facts = json.dumps({"package": versions().get("forecast"), **self.facts()}, sort_keys=True)
         return hashlib.sha256(facts.encode()).hexdigest()[:32]
 
     def facts(self) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from forecast.arguments import truth
 from forecast.batch.contract import Contract
 from forecast.batch.job import Job, home_of, ledger_of
 from forecast.batch.misfire import Policy
@@ -17,6 +16,7 @@ from forecast.batch.protocols import Sink, Source
 from forecast.batch.settings import Settings, job_settings
 from forecast.batch.slots import Schedule
 from forecast.batch.watch.settings import WatchSettings
+from forecast.checks import truth
 from forecast.errors import ConfigError
 from forecast.forecasts import Wanted, wanted
 from forecast.models import build, create, named_training
@@ -112,7 +112,8 @@ def _source(values: Section, schema: Schema) -> Source:
     if kind == "files":
         from forecast.batch.files import FileSource
 
-        return FileSource(section["files"], schema, patience=section["patience"], proof=section["proof"])
+        options = {"patience": section["patience"], "proof": section["proof"]}
+        return FileSource(section["files"], schema, zone=values["zone"], **options)
     if kind == "data":
         from forecast.batch.source import FunctionSource
 

@@ -69,7 +69,7 @@ def forecast_table(panel: Panel, made: Forecasts, asked: Wanted, model: str, for
     """
     series, h = made.point.shape
     rows = np.repeat(np.arange(series), h)
-    ids = panel.ids.to_numpy(np.int64) if form.ids == "integer" else pd.array(panel.ids.astype(str), dtype="str")
+    ids = panel.ids.to_numpy(np.int64) if form.ids == "integer" else panel.ids.astype("str").array
     columns: dict[str, Any] = {
         "unique_id": ids.take(rows),
         "cutoff": as_index(panel.timeline, panel.timeline.stamps(panel.last)).take(rows),

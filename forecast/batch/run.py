@@ -180,7 +180,8 @@ class _Run:
         choice = plan.choice
         own = set() if choice.stand_in or choice.error is not None else {choice.name}
         partial = bool(plan.inputs.quarantined) or not set(product.by_source) <= own
-        code, alerts = PARTIAL if partial else DONE, []
+        code = PARTIAL if partial else DONE
+        alerts: list[str] = []
         self.making.remember(plan)
         with suppress(ArtifactError, OSError):  # the next run prunes
             self.store.prune(self.job.keep_models)

@@ -144,4 +144,5 @@ def _example(kind: str, given: str, overrides: Sequence[str]) -> str:
     (lane,) = lanes_for([given], overrides)
     beside = Path(sys.argv[0]).resolve()
     program = str(beside) if beside.name == "forecast" else shutil.which("forecast") or "forecast"
-    return example(kind, Setup(given, lane.name, lane.schedule, lane.policy, program, str(Path.cwd())))
+    words = (f"job={given}", *overrides)
+    return example(kind, Setup(words, lane.name, lane.schedule, lane.policy, program, str(Path.cwd())))

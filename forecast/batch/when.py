@@ -51,14 +51,16 @@ def instant(value: Any, zone: str, argument: str = "as_of") -> datetime:
     >>> instant("2026-03-01", "Europe/Rome").isoformat()
     '2026-02-28T23:00:00+00:00'
     """
+    wrong = f"{argument}={printable(value)} is not a time. Use 2026-01-31 or 2026-01-31T06:00."
+    if isinstance(value, (bool, int, float)) or value is pd.NaT:
+        raise ConfigError(wrong)
     try:
         stamp = pd.Timestamp(value)
+        there = stamp == stamp  # NaT, which text may mean, too, differs from itself
     except (TypeError, ValueError, OverflowError) as error:
-        raise ConfigError(
-            f"{argument}={printable(value)} is not a time. Use 2026-01-31 or 2026-01-31T06:00."
-        ) from error
-    if stamp is pd.NaT or isinstance(value, (bool, int, float)):
-        raise ConfigError(f"{argument}={printable(value)} is not a time. Use 2026-01-31 or 2026-01-31T06:00.")
+        raise ConfigError(wrong) from error
+    if not there:
+        raise ConfigError(wrong)
     if stamp.tz is None:
         stamp = stamp.tz_localize(zone_named(zone), ambiguous=True, nonexistent="shift_forward")
     result: datetime = stamp.tz_convert("UTC").floor("us").to_pydatetime(warn=False)

@@ -34,7 +34,12 @@ def setup(tmp_path: Path) -> Setup:
     program.chmod(0o755)
     policy = Policy(max_runtime=3600.0, retries=2, backoff=45.0)
     return Setup(
-        "jobs/nightly.yaml", "nightly", Schedule("30 2 * * 1-5", "Europe/Berlin"), policy, str(program), str(folder)
+        ("job=jobs/nightly.yaml", "model.name=a b"),
+        "nightly",
+        Schedule("30 2 * * 1-5", "Europe/Berlin"),
+        policy,
+        str(program),
+        str(folder),
     )
 
 
@@ -50,7 +55,7 @@ def test_the_line_for_cron_is_five_fields_and_a_command(setup: Setup) -> None:
     assert not re.search(r"(?<!\\)%", match[2])  # to cron, that would be a new line
     done = subprocess.run(["sh", "-c", match[2].replace("\\%", "%")], cwd="/", check=False)
     assert done.returncode == 3
-    assert called(setup) == [setup.folder, "batch", "job=jobs/nightly.yaml"]
+    assert called(setup) == [setup.folder, "batch", "job=jobs/nightly.yaml", "model.name=a b"]
     assert (Path(setup.folder) / "nightly.log").exists()
 
 
@@ -83,7 +88,13 @@ def test_airflow_hands_over_the_end_of_the_interval(
     command = jinja2.Template(told["bash_command"]).render(data_interval_end=datetime(2026, 3, 2, 1, 30, tzinfo=UTC))
     done = subprocess.run(["bash", "-c", command], check=False, env={"CODE": str(code), "PATH": "/usr/bin:/bin"})
     assert done.returncode == expected
-    assert called(setup) == [setup.folder, "batch", "job=jobs/nightly.yaml", "as_of=2026-03-02T01:30:00+00:00"]
+    assert called(setup) == [
+        setup.folder,
+        "batch",
+        "job=jobs/nightly.yaml",
+        "model.name=a b",
+        "as_of=2026-03-02T01:30:00+00:00",
+    ]
 
 
 @pytest.mark.parametrize(("code", "expected"), [(0, 0), (3, 0), (10, 0), (4, 4), (8, 8)])
@@ -103,7 +114,24 @@ def test_kubernetes_forbids_overlap_and_takes_part_success_for_success(setup: Se
     environment = {"CODE": str(code), "PATH": f"{setup.folder}:/usr/bin:/bin"}
     done = subprocess.run([*container["command"], *container["args"]], check=False, env=environment, cwd=setup.folder)
     assert done.returncode == expected
-    assert called(setup)[1:] == ["batch", "job=jobs/nightly.yaml"]
+    assert called(setup)[1:] == ["batch", "job=jobs/nightly.yaml", "model.name=a b"]
+
+
+def test_a_container_that_has_to_go_lets_its_run_stop(setup: Setup) -> None:
+    """The shell gets the signal, the run too, and how that ends is how the container ends."""
+    slow = 'trap "sleep 0.5; echo stopped > stopped; exit 143" TERM; echo ready; while :; do sleep 0.1; done'
+    Path(setup.program).write_text(f"#!/bin/sh\n{slow}\n")
+    (container,) = yaml.safe_load(example("kubernetes", setup))["spec"]["jobTemplate"]["spec"]["template"]["spec"][
+        "containers"
+    ]
+    environment = {"PATH": f"{setup.folder}:/usr/bin:/bin"}
+    shell = subprocess.Popen(
+        [*container["command"], *container["args"]], env=environment, cwd=setup.folder, stdout=subprocess.PIPE
+    )
+    assert shell.stdout is not None and shell.stdout.readline() == b"ready\n"
+    shell.terminate()
+    assert shell.wait(60) == 143 and (Path(setup.folder) / "stopped").exists()
+    shell.stdout.close()
 
 
 def units(text: str, folder: Path) -> list[Path]:
@@ -130,7 +158,7 @@ def test_the_units_of_systemd_say_what_they_should(setup: Setup, tmp_path: Path)
     service, timer = units(example("systemd", setup), tmp_path)
     lines = service.read_text().splitlines()
     escaped = setup.folder.replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    assert f'ExecStart=/usr/bin/env "{escaped}/forecast" batch job=jobs/nightly.yaml' in lines
+    assert f'ExecStart=/usr/bin/env "{escaped}/forecast" batch job=jobs/nightly.yaml "model.name=a b"' in lines
     assert f"WorkingDirectory={setup.folder.replace('%', '%%')}" in lines
     assert "Type=oneshot" in lines and "TimeoutStartSec=3600s" in lines and "SuccessExitStatus=3 9 10" in lines
     told = timer.read_text().splitlines()
@@ -169,7 +197,7 @@ def test_systemd_understands_a_schedule_as_it_was_meant(cron: str) -> None:
 
 @pytest.mark.parametrize("cron", ["0 0 * * 1#2", "0 0 * * 5L", "0 0 LW * *", "0 0 L,5 * *"])
 def test_what_a_scheduler_cannot_say_is_refused(cron: str) -> None:
-    setup = Setup("nightly", "nightly", Schedule(cron), Policy(), "forecast", "/")
+    setup = Setup(("job=nightly",), "nightly", Schedule(cron), Policy(), "forecast", "/")
     for kind in ("cron", "systemd", "airflow", "kubernetes"):
         with pytest.raises(ConfigError, match="Use forecast schedule instead"):
             example(kind, setup)
@@ -177,7 +205,7 @@ def test_what_a_scheduler_cannot_say_is_refused(cron: str) -> None:
 
 
 def test_another_kind_is_refused_with_those_there_are() -> None:
-    setup = Setup("nightly", "nightly", Schedule("@daily"), Policy(), "forecast", "/")
+    setup = Setup(("job=nightly",), "nightly", Schedule("@daily"), Policy(), "forecast", "/")
     with pytest.raises(
         ConfigError, match=r"--print 'launchd': the kinds are cron, systemd, service, airflow, kubernetes"
     ):

@@ -62,9 +62,9 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(
 
 @pytest.mark.parametrize("kind", ["cron", "systemd", "service", "airflow", "kubernetes"])
 def test_examples_are_printed(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["schedule", "job=nightly", "--print", kind]) == 0
+    assert main(["schedule", "job=nightly", "h=14", f"--print={kind}"]) == 0
     text = capsys.readouterr().out
-    assert "job=nightly" in text and len(text) > 100
+    assert " job=nightly h=14" in text and len(text) > 100
 
 
 @pytest.mark.parametrize(

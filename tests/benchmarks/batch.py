@@ -79,9 +79,7 @@ def small_net(home: Path, name: str) -> Path:
     return net.fit(pd.read_parquet(path)).save(home / f"model-{name}")
 
 
-def timed_run(
-    work: Path, source: Path, saved: Path, sink: str, url: str | None, day: int
-) -> tuple[float, float, str]:
+def timed_run(work: Path, source: Path, saved: Path, sink: str, url: str | None, day: int) -> tuple[float, float, str]:
     """Seconds, peak memory and the slowest parts of one run in a process of its own."""
     slot = (FIRST + pd.Timedelta(days=day)).isoformat()
     where = [f"sink.url={url}"] if url else [f"sink.folder={work / 'out'}", f"sink.format={sink}"]

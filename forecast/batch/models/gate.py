@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from forecast.arguments import whole_number
 from forecast.batch.models.exam import METRICS, Exam, Score, set_exam
+from forecast.checks import whole_number
 from forecast.errors import ConfigError, printable
 from forecast.model import Fitted, Task
 from forecast.models import create

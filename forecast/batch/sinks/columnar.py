@@ -11,7 +11,9 @@ from forecast.batch.form import KEYS, NOTES, Form
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+Between = tuple[Any, Any] | None
 CHUNK = 100_000  # rows of a piece of CSV: some 20 MB at a time
 # What makes a spreadsheet run a cell; ' before it makes the cell text. Quotes already there are kept apart by one more.
 RISKY = r"\A('*[=+\-@\t\r\n])"
@@ -41,6 +43,18 @@ def frame_of(table: pa.Table, form: Form) -> pd.DataFrame:
     return form.conform(table.to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True))
 
 
+def within(form: Form, between: Between) -> pc.Expression | None:
+    """Which rows have their ``ds`` between the two, both included; ``None`` for all."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if between is None:
+        return None
+    kind = schema_of(form).field("ds").type
+    first, last = (pa.scalar(value, kind) for value in between)
+    return (pc.field("ds") >= first) & (pc.field("ds") <= last)
+
+
 class Parquet:
     """One file: ids as text, stamps with their zone, columns compressed."""
 
@@ -62,12 +76,13 @@ class Parquet:
 
         return int(pq.read_metadata(path).num_rows)
 
-    def read(self, path: Path, form: Form, escaped: bool = False) -> pd.DataFrame:
-        """What :meth:`write` was given."""
+    def read(self, path: Path, form: Form, escaped: bool = False, between: Between = None) -> pd.DataFrame:
+        """What :meth:`write` was given; with ``between`` the rows whose ``ds`` lies between the two."""
         import pyarrow.parquet as pq
 
         # Without partitioning=None a folder named slot=… above the file would become a column.
-        return frame_of(pq.read_table(path, columns=list(form.columns), partitioning=None), form)
+        rows = within(form, between)
+        return frame_of(pq.read_table(path, columns=list(form.columns), partitioning=None, filters=rows), form)
 
 
 class Csv:
@@ -84,9 +99,10 @@ class Csv:
         """How many rows can be read."""
         return int(_parsed(path, form).num_rows)
 
-    def read(self, path: Path, form: Form, escaped: bool = False) -> pd.DataFrame:
-        """What :meth:`write` was given; with ``escaped`` exactly what it put in front is taken away."""
-        table = _parsed(path, form)
+    def read(self, path: Path, form: Form, escaped: bool = False, between: Between = None) -> pd.DataFrame:
+        """As :meth:`Parquet.read`; with ``escaped`` exactly what :meth:`write` put in front is taken away."""
+        rows, table = within(form, between), _parsed(path, form)
+        table = table if rows is None else table.filter(rows)
         return frame_of(_replaced(table, ESCAPED) if escaped else table, form)
 
 

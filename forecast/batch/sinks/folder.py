@@ -20,7 +20,7 @@ from forecast.batch.sinks import durable, manifest
 from forecast.batch.sinks.columnar import FORMATS
 from forecast.batch.sinks.manifest import Manifest, Version
 from forecast.batch.sinks.names import folder_name, slot_name
-from forecast.batch.sinks.rows import Piece, check_outputs, prepared, together, within
+from forecast.batch.sinks.rows import Piece, check_outputs, prepared, together
 from forecast.errors import ConfigError, StorageError, printable
 
 VERSIONS = "_versions"
@@ -142,8 +142,7 @@ class FolderSink:
         if durable.file_hash(path) != version.sha256:
             raise StorageError(f"{printable(str(path), 400)} was changed after it was published. {way_out}")
         file_format = next(kind for kind in FORMATS.values() if kind.suffix == path.suffix)
-        frame = within(file_format.read(path, version.form, version.escaped), between)
-        return Piece(version.run, slot, version.form, frame)
+        return Piece(version.run, slot, version.form, file_format.read(path, version.form, version.escaped, between))
 
     def sweep(self) -> int:
         """See :meth:`forecast.batch.protocols.Sink.sweep`; also shows again what the manifest says, if a run died

@@ -86,11 +86,6 @@ def _sorted(frame: pd.DataFrame, codes: np.ndarray[Any, np.dtype[np.int64]]) -> 
     return frame.take(order).reset_index(drop=True)
 
 
-def within(frame: pd.DataFrame, between: tuple[Any, Any] | None) -> pd.DataFrame:
-    """The rows whose ``ds`` lies between the two, both included; all for ``None``."""
-    return frame if between is None else frame[frame["ds"].between(*between)].reset_index(drop=True)
-
-
 def together(pieces: Sequence[Piece]) -> pd.DataFrame:
     """One frame of all pieces with ``run`` and ``slot`` in front; what one run does not give is NaN there.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ Bool = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # an odd number with bits all over: ids and values must not cancel out
 TARGET = "target"
+BLOCK = 1_000_000  # rows
 
 
 def join_actuals(forecasts: pd.DataFrame, panel: Panel, season_length: int) -> pd.DataFrame:
@@ -80,10 +83,31 @@ def _scales(panel: Panel, series: Int, cutoffs: Int, season_length: int) -> Floa
     span = int(cutoffs.max()) - lowest + 1
     codes, pairs = pd.factorize(series * span + (cutoffs - lowest))
     pairs = np.asarray(pairs, dtype=np.int64)
-    there = pairs >= 0  # an unknown series is -1, and every pair with it negative
+    order = np.argsort(pairs, kind="stable")
+    order = order[np.searchsorted(pairs[order], 0) :]  # an unknown series is -1, and every pair with it negative
     scales = np.full(pairs.size, np.nan)
-    scales[there] = insample_scales(panel, pairs[there] // span, pairs[there] % span + lowest, season_length).absolute
+    for part, first, last in _blocks(panel):
+        chosen = order[slice(*np.searchsorted(pairs[order], [first * span, last * span]))]
+        if chosen.size:
+            at = insample_scales(part, pairs[chosen] // span - first, pairs[chosen] % span + lowest, season_length)
+            scales[chosen] = at.absolute
     return scales[codes]
+
+
+def _blocks(panel: Panel) -> Iterator[tuple[Panel, int, int]]:
+    """Views of the panel that a processor's cache can hold, each with its first series and the one after its last."""
+    marks = np.searchsorted(panel.offsets, np.arange(0, panel.values.size, BLOCK))
+    edges = np.unique(np.append(marks, len(panel))).tolist()
+    for first, last in pairwise(edges):
+        start, stop = panel.offsets[[first, last]].tolist()
+        offsets = panel.offsets[first : last + 1] - start
+        yield (
+            replace(
+                panel, ids=panel.ids[first:last], values=panel.values[start:stop], offsets=offsets,
+                first=panel.first[first:last], static=None,
+            ),
+            first, last,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -117,8 +117,8 @@ def test_ten_daily_runs_with_states_equal_ten_without_bit_for_bit(tmp_path, save
     known = [(c["resumed"], c["read_again"], c["new"]) for c in counts]
     expected = [(0, 0, 5), *[(5, 0, 0)] * 3, (4, 1, 0), (5, 0, 0), (5, 0, 1), (5, 0, 0), (4, 1, 0), (5, 0, 0)]
     assert known == expected
-    # all rows, a row each, those of a corrected series again, those of a new one, of a vanished one nothing
-    assert rows_read == [5 * 60, 5, 5, 5, 4 + 64, 5, 5 + 66, 5, 4 + 68, 5]
+    # all rows, a row each, all of a corrected series and of a new one, none of a vanished one, two after a late one
+    assert rows_read == [5 * 60, 5, 5, 5, 4 + 64, 5, 4 + 66, 4 + 2, 4 + 68, 5]
     assert [c["since"] for c in counts] == ["", *(f"{slot(day):%Y%m%dT%H%M%S}.000000Z" for day in range(9))]
 
 
@@ -136,6 +136,7 @@ def test_nothing_after_the_cutoff_of_an_older_slot_gets_into_it_by_states(tmp_pa
     model = ModelStore(later.home / "models").current(slot(3))
     memory = Memory.of(later.home)
     panel = to_panel(poisoned, freq="D")
+    shutil.rmtree(later.home / "states")
     memory.keep(model.model.fitted.advanced(panel).states, model.version, slot(2), panel.timeline)
     shutil.rmtree(tmp_path / "later" / "out")
     (later.home / "batch.db").unlink()
