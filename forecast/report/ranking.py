@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 ORDER = ("mase", "mae")
-SHOWN = ("mase", "owa", "smape", "wql", "rmsse", "mae", "mse", "rmse", "mape")
+SHOWN = ("mase", "owa", "smape", "wql", "rmsse", "mae", "rmse", "mape")
 REFERENCES = ("seasonal_naive", "naive2", "naive")
 
 

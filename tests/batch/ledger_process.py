@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection
 
 from forecast.batch import points
 from forecast.batch.key import RunKey
+from forecast.batch.ledger import urls
 from forecast.batch.ledger.ledger import Ledger
 from forecast.batch.ledger.records import Claim, Planned
 from forecast.batch.ledger.retry import patiently
@@ -66,13 +67,16 @@ def publish(ledger: Ledger, claim: Claim, planned: Planned, url: str) -> None:
             ledger.confirm(claim, planned.run, connection)
 
     points.reached("sink.before-commit")
-    patiently(attempt, "The shop window", url, patience=20)
+    patiently(attempt, "The shop window", url, patience=120)
     points.reached("sink.after-commit")
 
 
 def run(order: dict[str, Any]) -> str:
     """A whole run with a ledger and a sink in one database."""
-    ledger = Ledger(order["url"], lease=order.get("lease", 120.0), patience=order.get("patience", 60.0)).open()
+    if "idle" in order:
+        urls.IDLE_SECONDS = order["idle"]
+    ahead = timedelta(seconds=order.get("ahead", 0))
+    ledger = Ledger(order["url"], clock=lambda: datetime.now(UTC) + ahead, patience=order.get("patience", 120.0)).open()
     while "gate" in order and not Path(order["gate"]).exists():
         time.sleep(0.001)
     job = order.get("job", "nightly")

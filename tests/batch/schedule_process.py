@@ -122,5 +122,7 @@ def main(what: str, *words: str) -> int:
 
 
 if __name__ == "__main__":
+    # a shell that starts the tests in the background has them ignore Ctrl-C, and that is inherited
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     Path(sys.argv[3] if sys.argv[1] in ("run", "schedule") else sys.argv[2]).touch()
     sys.exit(main(*sys.argv[1:]))

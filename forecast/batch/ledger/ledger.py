@@ -60,8 +60,10 @@ class Ledger:
         self._shown = urls.masked(url)
         self._url: Callable[[], str] = lambda: url  # whatever lists an object's attributes would show a password
         self._patience = patience
-        self._claims = Claims(self.engine, clock, lease)
-        self._runs = Runs(self.engine, clock)
+        # An owner that is stopped just while it gives a sign of life must not keep others from taking over.
+        brief = self.engine.execution_options(idle_seconds=urls.BRIEF_SECONDS)
+        self._claims = Claims(brief, clock, lease)
+        self._runs = Runs(brief, clock)
 
     def __repr__(self) -> str:
         return f"Ledger({self._shown!r})"

@@ -21,6 +21,8 @@ __all__ = ["engine_for", "is_sqlite", "masked", "reading", "same_database", "sql
 
 BUSY_SECONDS = 5.0  # that SQLite itself waits for another writer, before our own retries
 LOCK_SECONDS = 30  # that PostgreSQL waits for a row or table held by another transaction
+IDLE_SECONDS = 120  # that PostgreSQL lets a client that stopped in a writing transaction hold its locks
+BRIEF_SECONDS = 15  # the same for transactions of a few statements: the execution option idle_seconds
 CONNECT_SECONDS = 10
 DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 # A server that went away without a word is noticed within about a minute, not after libpq's two hours.
@@ -68,7 +70,8 @@ def engine_for(url: str, *, read_only: bool = False) -> Engine:
     SQLite: write-ahead log, foreign keys, full synchronization, 5 s of waiting for another writer (``?timeout=``
     changes it), and transactions that lock at their start, so that none fails in its middle for want of the lock
     (read with :func:`reading`, which does not lock).
-    PostgreSQL: dead servers are noticed, and a lock is waited for no longer than 30 s.
+    PostgreSQL: dead servers are noticed, a lock is waited for no longer than 30 s, and who stops in the middle of a
+    writing transaction is thrown out after two minutes.
 
     ``read_only`` is for databases of others: it refuses writes, leaves the journal as it is, and reads one snapshot.
 
@@ -224,4 +227,9 @@ def _begin_deferred(connection: Connection) -> None:
 
 
 def _limit_waiting(connection: Connection) -> None:
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+    options = connection.get_execution_options()
+    reads = options.get("postgresql_readonly", False)
+    idle = 0 if reads else options.get("idle_seconds", IDLE_SECONDS)
+    limits = {"lock_timeout": LOCK_SECONDS, "idle_in_transaction_session_timeout": idle}
+    settings = ", ".join(f"set_config('{name}', '{seconds}s', true)" for name, seconds in limits.items())
+    connection.exec_driver_sql(f"SELECT {settings}")

@@ -228,15 +228,17 @@ def test_four_jobs_at_once_in_one_database_all_commit(forks: Forks, database_url
     assert all(len(shown(ledger, f"job {n}")) == ROWS for n in range(4))
 
 
+LATER = 3600  # seconds: by the clock of the second owner, the lease of the first ran out long ago
+
+
 @pytest.mark.parametrize("point", ["ledger.after-staged", "sink.before-commit"])
 def test_a_stopped_owner_that_wakes_up_late_cannot_commit(forks: Forks, database_url: str, point: str) -> None:
     ledger = Ledger(database_url).open()
     make_shop_window(ledger)
-    first = forks.start(database_url, lease=1.0, stop_at=point)
+    first = forks.start(database_url, stop_at=point)
     forks.stopped(first)
-    while (end := forks.run(database_url, data="d2")).startswith("AlreadyRunningError: "):
-        time.sleep(0.2)
-    assert end == "committed"
+    assert forks.run(database_url, data="d2").startswith("AlreadyRunningError: ")
+    assert forks.run(database_url, data="d2", ahead=LATER) == "committed"
     os.kill(first, signal.SIGCONT)
     assert forks.wait(first).startswith("FencedError: ")
     assert shown(ledger) == [(key("d2").run, n) for n in range(ROWS)]
@@ -244,26 +246,31 @@ def test_a_stopped_owner_that_wakes_up_late_cannot_commit(forks: Forks, database
     assert ledger.committed("nightly")["run"].tolist() == [key("d2").run]
 
 
-def test_an_owner_stopped_within_the_sinks_transaction_is_fenced_by_the_server(
-    forks: Forks, postgres_database: str
+@pytest.mark.parametrize("point", ["sink.published", "ledger.after-committed"])
+def test_an_owner_stopped_within_the_sinks_transaction_is_thrown_out_by_the_server(
+    forks: Forks, postgres_database: str, point: str
 ) -> None:
     ledger = Ledger(postgres_database).open()
     make_shop_window(ledger)
-    first = forks.start(postgres_database, lease=1.0, stop_at="sink.published")
+    first = forks.start(postgres_database, stop_at=point, idle=2)  # it holds the rows of the sink, then the slot too
     forks.stopped(first)
-    other = Ledger(postgres_database)
-    while True:
-        try:
-            with other.held("nightly", SLOT) as claim:
-                planned = other.plan(claim, key("d2"), SLOT, {})
-                other.confirm(claim, planned.run)
-                break
-        except AlreadyRunningError:
-            time.sleep(0.2)
+    assert forks.run(postgres_database, data="d2", ahead=LATER) == "committed"
     os.kill(first, signal.SIGCONT)
     assert forks.wait(first).startswith("FencedError: ")
-    assert shown(ledger) == []
-    assert ledger.committed("nightly")["run"].tolist() == [planned.run]
+    assert shown(ledger) == [(key("d2").run, n) for n in range(ROWS)]
+    assert ledger.committed("nightly")["run"].tolist() == [key("d2").run]
+
+
+def test_an_owner_stopped_with_the_file_locked_keeps_others_out_and_then_commits(forks: Forks, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db?timeout=0.05"
+    ledger = Ledger(url).open()
+    make_shop_window(ledger)
+    first = forks.start(url, stop_at="ledger.after-committed")
+    forks.stopped(first)
+    assert forks.run(url, data="d2", ahead=LATER, patience=0.5).startswith("UnreachableError: ")
+    os.kill(first, signal.SIGCONT)
+    assert forks.wait(first) == "committed"
+    assert shown(ledger) == [(key("d1").run, n) for n in range(ROWS)]
 
 
 def test_the_slot_of_a_process_that_died_on_this_machine_is_free_at_once(forks: Forks, database_url: str) -> None:
