@@ -123,10 +123,11 @@ def runs(argv: Sequence[str]) -> int:
     verbs = words.others or ["list"]
     url, job = words.named.get("ledger"), words.named.get("job")
     if url is None:
-        from forecast.batch.opening import open_job
+        from forecast.batch.opening import times_of
+        from forecast.batch.settings import job_settings
 
-        opened = open_job(words.job())
-        url, job = opened.ledger_url, opened.name
+        times = times_of(job_settings(words.job()))
+        url, job = times.ledger_url, times.name
     if job is not None and verbs[0] == "list":
         verbs = [*verbs, f"job={job}"]
     sys.stdout.write(runs_text(_existing(url), verbs))
@@ -146,13 +147,15 @@ def _existing(url: str) -> Ledger:
 
 def rollback(argv: Sequence[str]) -> int:
     """Withdraw the current model of a job; returns the exit code."""
+    from forecast.batch.job import home_of
     from forecast.batch.models.store import ModelStore
-    from forecast.batch.opening import open_job
+    from forecast.batch.settings import job_settings
 
     words = Words.of(argv, ("job", "reason"))
-    job = open_job(words.job(), words.others)
-    version = ModelStore(job.home / "models").rollback(words.named.get("reason", ""))
-    sys.stdout.write(f"{job.name}: version {version} is the current model again; the next run uses it.\n")
+    settings = job_settings(words.job(), words.others)
+    store = ModelStore(home_of(settings.name, settings.values["folder"]) / "models")
+    version = store.rollback(words.named.get("reason", ""))
+    sys.stdout.write(f"{settings.name}: version {version} is the current model again; the next run uses it.\n")
     return 0
 
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from forecast.errors import ConfigError, FencedError, StorageError, printable
 
 OFFLINE = "offline"
 FRESH = 3600.0  # seconds
+NOTED = ("data_hash", "model_hash", "config_hash", "cutoff", "facts", "counts")
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,8 @@ class Delivery:
         note = self._known(publication.run)
         with self.ledger.held(publication.job, publication.slot) as claim:
             self._refuse_outdated(publication)
-            cutoff, facts, counts = note["cutoff"], note["facts"], note["counts"]
-            key = RunKey(
-                publication.job, publication.slot, *(note[part] for part in ("data_hash", "model_hash", "config_hash"))
-            )
-            planned = self.ledger.plan(claim, key, cutoff, facts)
+            *hashes, cutoff, facts, counts = (note[name] for name in NOTED)
+            planned = self.ledger.plan(claim, RunKey(publication.job, publication.slot, *hashes), cutoff, facts)
             publication = replace(publication, run=planned.run, version=planned.version, token=claim.token)
             if self.together:
                 yield publication, lambda connection: self._confirm(claim, planned.run, counts, connection)
@@ -136,13 +133,13 @@ class Delivery:
         """What ``run`` used and counted: from its note, or else from the ledger."""
         path = self._note(run)
         try:
-            note: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            datetime.fromisoformat(note["slot"])
-            return note
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            note = json.loads(path.read_text(encoding="utf-8"))
+            return {name: note[name] for name in NOTED}
+        except (OSError, ValueError, LookupError, TypeError) as error:
             problem = error
         try:
-            return vars(self.ledger.show(run))
+            known = self.ledger.show(run)
+            return {name: getattr(known, name) for name in NOTED}
         except ConfigError:
             raise StorageError(
                 f"{printable(str(path), 300)}, which says what run {run} used, cannot be read "

@@ -397,3 +397,24 @@ def test_the_source_and_the_sink_are_asked_once(tmp_path):
     run(job, SLOT)
     assert asked == [SLOT]
     assert table(sales()).describe()["kind"] == "function"
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"slot": 1}', None])
+def test_a_lost_note_is_made_up_for_by_the_ledger_or_reported(tmp_path, content):
+    """What a run in the spool had used is told beside it, and by the ledger if that knew of the run."""
+    database = f"sqlite:///{tmp_path / 'back.db'}"
+
+    def spoil(folder):
+        for note in (folder / "job" / "offline").iterdir():
+            note.unlink() if content is None else note.write_text(content)
+
+    run(sales_job(tmp_path, sink=SqlSink(NOWHERE, patience=0.0)), SLOT)
+    spoil(tmp_path)
+    back = sales_job(tmp_path, sink=SqlSink(database))
+    assert run(back, SLOT).state == "unchanged"
+    assert len(published(back)) == 4 * H
+    lost = tmp_path / "lost"
+    run(sales_job(lost, ledger=NOWHERE), SLOT)
+    spoil(lost)
+    outcome = run(sales_job(lost), SLOT.replace(day=2))
+    assert outcome.state == "committed" and any("Run that slot again" in note for note in outcome.notes)
