@@ -7,6 +7,7 @@ the text that the run returned, the name of its exception and its message, or ``
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -30,6 +31,7 @@ from forecast.batch.ledger.urls import reading, writing
 
 SLOT = datetime(2026, 3, 1, 6, tzinfo=UTC)
 ROWS = 3
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 def key(data: str = "d1", job: str = "nightly", slot: datetime = SLOT) -> RunKey:
@@ -113,7 +115,9 @@ def listener(order: dict[str, Any]) -> Any:
 
 
 def child(order: dict[str, Any]) -> None:
-    """Carry out ``order`` and leave the answer in its file."""
+    """Carry out ``order`` and leave the answer in its file; not even a stopped process outlives the tests."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
     points.listener = listener(order)
     try:
         answer = {"run": run, "open": open_tables}[order["do"]](order)
