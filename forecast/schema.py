@@ -21,7 +21,9 @@ class Schema:
     (``raise``) or is left out, with a warning that names it (``skip``).
 
     ``stat_exog`` names the static features: columns of ``static_df``, or of the long frame where none is given.
-    ``None`` takes every column that ``static_df`` has.
+    ``None`` takes every column that ``static_df`` has. ``hist_exog`` names columns of the long frame that are known up
+    to the cutoff only (prices paid, temperatures measured), ``futr_exog`` those known into the future (promotions
+    planned, prices listed): forecasting then asks for their future rows.
 
     Raises ``ConfigError`` when a role is no text, two roles name one column or a policy is unknown.
     """
@@ -33,6 +35,8 @@ class Schema:
     duplicates: str = "raise"
     on_bad_series: str = "raise"
     stat_exog: tuple[str, ...] | None = None
+    hist_exog: tuple[str, ...] = ()
+    futr_exog: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = (self.id_col, self.time_col, self.target_col)
@@ -49,6 +53,12 @@ class Schema:
                 raise ConfigError(f"{argument}={value!r} is not one of {', '.join(known)}.")
         if self.stat_exog is not None:
             object.__setattr__(self, "stat_exog", self._features("stat_exog", self.stat_exog))
+        object.__setattr__(self, "hist_exog", self._features("hist_exog", self.hist_exog))
+        object.__setattr__(self, "futr_exog", self._features("futr_exog", self.futr_exog))
+        roles = [*(self.stat_exog or ()), *self.hist_exog, *self.futr_exog]
+        twice = sorted({name for name in roles if roles.count(name) > 1})
+        if twice:
+            raise ConfigError(f"{', '.join(twice)}: a covariate has one role, stat_exog, hist_exog or futr_exog.")
 
     def _features(self, argument: str, columns: object) -> tuple[str, ...]:
         """A list of covariates as a tuple."""

@@ -28,6 +28,10 @@ class Numbers:
         """The column at ``rows``, in that order."""
         return replace(self, values=self.values[rows])
 
+    def at(self, rows: Int) -> Numbers:
+        """The column at ``rows``, missing where that is -1."""
+        return replace(self, values=np.append(self.values, np.nan)[rows])
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -47,6 +51,10 @@ class Labels:
     def take(self, rows: Int) -> Labels:
         """The column at ``rows``, in that order."""
         return replace(self, codes=self.codes[rows])
+
+    def at(self, rows: Int) -> Labels:
+        """The column at ``rows``, missing where that is -1."""
+        return replace(self, codes=np.append(self.codes, -1)[rows])
 
     def codes_in(self, labels: tuple[str, ...]) -> Int:
         """Each row's place in another list of labels, shape (R,); -1 where missing or not in it."""
@@ -95,6 +103,10 @@ class Covariates:
     def take(self, rows: Int) -> Covariates:
         """The table at ``rows``, in that order."""
         return Covariates(tuple(column.take(rows) for column in self.columns))
+
+    def at(self, rows: Int) -> Covariates:
+        """The table at ``rows``, missing where that is -1."""
+        return Covariates(tuple(column.at(rows) for column in self.columns))
 
     def followed_by(self, other: Covariates) -> Covariates:
         """This table's rows, then those of ``other``, which has columns of the same names and kinds in any order."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.panel.covariates import Covariates
+from forecast.panel.known import Known
 from forecast.schema import Schema
 from forecast.timeline import Stamps, Timeline
 
@@ -40,6 +41,8 @@ class Panel:
         timeline: the grid.
         schema: what the columns were called.
         static: features that do not change over time, one row for each series; ``None`` when there are none.
+        hist: covariates known up to the last row, one row for each of ``values``; ``None`` when there are none.
+        futr: covariates known into the future, with rows of their own, which no cut of the panel ever shortens.
     """
 
     ids: pd.Index
@@ -49,6 +52,8 @@ class Panel:
     timeline: Timeline
     schema: Schema = Schema()
     static: Covariates | None = None
+    hist: Covariates | None = None
+    futr: Known | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -85,7 +90,8 @@ class Panel:
         kept = stop - start
         rows = ranges(self.offsets[:-1] + start, kept)
         offsets = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
-        return replace(self, values=self.values[rows], offsets=offsets, first=self.first + start)
+        hist = None if self.hist is None else self.hist.take(rows)
+        return replace(self, values=self.values[rows], offsets=offsets, first=self.first + start, hist=hist)
 
     def tail(self, length: int) -> Panel:
         """The last ``length`` rows of each series (all of a shorter one)."""
@@ -105,9 +111,16 @@ class Panel:
         lengths = self.lengths[chosen]
         rows = ranges(self.offsets[chosen], lengths)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        static = None if self.static is None else self.static.take(chosen)
-        first, timeline = self.first[chosen], self.timeline
-        return Panel(self.ids[chosen], self.values[rows], offsets, first, timeline, self.schema, static)
+        return replace(
+            self,
+            ids=self.ids[chosen],
+            values=self.values[rows],
+            offsets=offsets,
+            first=self.first[chosen],
+            static=None if self.static is None else self.static.take(chosen),
+            hist=None if self.hist is None else self.hist.take(rows),
+            futr=None if self.futr is None else self.futr.take(chosen),
+        )
 
     def each(self) -> list[Float]:
         """One view of ``values`` per series."""
