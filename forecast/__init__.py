@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from forecast.calendars import CustomBusiness
     from forecast.errors import (
         ArtifactError,
         ConfigError,
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from forecast.report.evaluate import evaluate
     from forecast.schema import Schema
     from forecast.training.settings import Training
+    from forecast.transformed import Transformed
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "ArtifactError": "forecast.errors:ArtifactError",
     "ConfigError": "forecast.errors:ConfigError",
+    "CustomBusiness": "forecast.calendars:CustomBusiness",
     "DataError": "forecast.errors:DataError",
     "DownloadError": "forecast.errors:DownloadError",
     "ForecastError": "forecast.errors:ForecastError",
@@ -40,6 +43,7 @@ _HOMES = {
     "Schema": "forecast.schema:Schema",
     "Training": "forecast.training.settings:Training",
     "TrainingError": "forecast.errors:TrainingError",
+    "Transformed": "forecast.transformed:Transformed",
     "evaluate": "forecast.report.evaluate:evaluate",
     "load_dataset": "forecast.ingest.catalog:load",
     "wide_to_long": "forecast.ingest.wide:wide_to_long",
@@ -48,6 +52,7 @@ _HOMES = {
 __all__ = [
     "ArtifactError",
     "ConfigError",
+    "CustomBusiness",
     "DataError",
     "DownloadError",
     "ForecastError",
@@ -57,6 +62,7 @@ __all__ = [
     "Schema",
     "Training",
     "TrainingError",
+    "Transformed",
     "evaluate",
     "load_dataset",
     "wide_to_long",

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
-from forecast.atomic import locked, write_bytes, write_text
+from forecast.atomic import as_storage_errors, locked, write_bytes, write_text
 from forecast.errors import ArtifactError, printable
 
 FORMAT = 1
@@ -32,6 +32,7 @@ READ_ATTEMPTS = 5
 PART_NAME = re.compile(r"^[a-z]+-[0-9a-f]{16}\.safetensors$")
 
 Array = npt.NDArray[Any]
+Parts = dict[str, tuple[bytes, str]]  # group: bytes of its file, and their SHA-256
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,12 @@ def write(folder: str | Path, artifact: Artifact) -> Path:
     """Save ``artifact`` to ``folder``, replacing the model that may be there only once the new one is complete.
 
     Raises ``ArtifactError`` when the path is a file or a link, or a folder that holds something other than a model,
-    and for facts that JSON cannot hold; then nothing is written.
+    and for facts that JSON cannot hold; then nothing is written. Raises ``StorageError`` when the disk refuses; then
+    what was there before can still be loaded.
     """
     folder = Path(folder)
     check_place(folder)
-    parts = {}
+    parts: Parts = {}
     for group, arrays in artifact.arrays.items():
         data = safetensors.numpy.save({name: np.ascontiguousarray(value) for name, value in arrays.items()})
         parts[group] = (data, hashlib.sha256(data).hexdigest())
@@ -59,6 +61,12 @@ def write(folder: str | Path, artifact: Artifact) -> Path:
         for group, (data, digest) in parts.items()
     }
     text = _manifest_text(files, artifact.facts)
+    with as_storage_errors(folder, len(text) + sum(len(data) for data, _ in parts.values())):
+        _place(folder, parts, files, text)
+    return folder
+
+
+def _place(folder: Path, parts: Parts, files: Mapping[str, Any], text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         check_place(folder)  # again: somebody may have saved something else while we waited
@@ -74,7 +82,6 @@ def write(folder: str | Path, artifact: Artifact) -> Path:
         for stale in folder.glob("*.safetensors"):
             if PART_NAME.match(stale.name) and stale.name not in current:
                 stale.unlink(missing_ok=True)
-    return folder
 
 
 def check_place(folder: str | Path) -> None:
@@ -137,8 +144,9 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         raise ArtifactError(f"{printable(str(folder))} holds no saved model: {MANIFEST} is missing.")
     if path.stat().st_size > LARGEST_MANIFEST:
         raise ArtifactError(f"{printable(str(path))} is larger than any manifest we write; it is not loaded.")
+    data = _bytes(path)
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant, parse_float=_as_written)
+        manifest = json.loads(data.decode("utf-8"), parse_constant=_no_constant, parse_float=_as_written)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{printable(str(path))} is damaged: it is not JSON. Restore it or save again.") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
@@ -166,7 +174,7 @@ def _read_part(folder: Path, entry: Any) -> dict[str, Array]:
     damaged = f"{printable(str(path))} is damaged: size or checksum differ from the manifest. Restore or save again."
     if path.stat().st_size != entry.get("bytes"):
         raise ArtifactError(damaged)
-    data = path.read_bytes()  # read once: what is checked is what is loaded
+    data = _bytes(path)  # read once: what is checked is what is loaded
     if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
         raise ArtifactError(damaged)
     try:
@@ -174,6 +182,19 @@ def _read_part(folder: Path, entry: Any) -> dict[str, Array]:
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:  # KeyError: a type numpy lacks
         raise ArtifactError(f"{printable(str(path))} is not a safetensors file: {printable(str(error))}.") from error
     return arrays
+
+
+def _bytes(path: Path) -> bytes:
+    """What the file holds. A disk that fails is an ``ArtifactError``, a file that is not there is not."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ArtifactError(
+            f"{printable(str(path))} cannot be read ({error.strerror}). Check the disk and your rights there, or "
+            "restore the model from a copy."
+        ) from error
 
 
 def _as_written(digits: str) -> float:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from forecast.errors import StorageError, UnreachableError, printable
+
 LONGEST_NAME = 200  # most file systems stop at 255 bytes; the temporary name adds about forty
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+LOCK_POLL = 0.05  # seconds
+# Some network file systems have none, or none for a folder, which can only be opened to read.
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF)
 
 
 @contextmanager
@@ -46,23 +56,75 @@ def write_text(path: str | os.PathLike[str], data: str) -> None:
 
 
 @contextmanager
-def locked(folder: str | os.PathLike[str], shared: bool = False) -> Iterator[None]:
+def locked(folder: str | os.PathLike[str], shared: bool = False, patience: float | None = None) -> Iterator[None]:
     """Hold ``folder`` alone, or with others who only read; where the system has no such lock, go on without.
 
-    The kernel keeps the lock and lets go when a process dies, so that no lock file is left behind.
+    The kernel keeps the lock and lets go when a process dies, so that no lock file is left behind. Who holds it is
+    waited for, with ``patience`` for no more than so many seconds: then ``UnreachableError``.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        last = None if patience is None else time.monotonic() + patience
+        while flock(descriptor, shared, wait=last is None) is False:
+            if last is not None and time.monotonic() > last:
+                raise UnreachableError(
+                    f"{printable(str(folder), 400)} has been locked by another process for {patience:g} s. Look for "
+                    "one that hangs, then run the job again; it goes on where this run ended."
+                )
+            time.sleep(LOCK_POLL)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def flock(descriptor: int, shared: bool = False, wait: bool = False) -> bool | None:
+    """Whether the open file or folder is locked for us now; ``None`` where there are no such locks.
+
+    Raises ``OSError`` for whatever else the system has against it.
     """
     try:
         import fcntl
     except ImportError:  # Windows
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+        return None
     try:
-        with suppress(OSError):  # some network file systems refuse
-            fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            return None
+        raise
+    return True
+
+
+@contextmanager
+def as_storage_errors(path: Path, needed: int = 0) -> Iterator[None]:
+    """Turn ``OSError`` of the block into a ``StorageError`` about ``path`` that says the way out.
+
+    ``needed`` is about how many bytes the block wants to write.
+    """
+    try:
         yield
-    finally:
-        os.close(descriptor)
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(f"{printable(str(path), 400)}: {_remedy(path, needed, error)}") from error
+
+
+def _remedy(path: Path, needed: int, error: OSError) -> str:
+    said = error.strerror or str(error)
+    if error.errno in NO_ROOM:
+        home = next(place for place in (path, *path.parents, Path(".")) if place.exists())
+        free = shutil.disk_usage(home).free
+        return (
+            f"no room ({said}): about {needed:,} bytes are needed, {free:,} are free there. Make room or choose "
+            "another folder; what was there before is untouched."
+        )
+    if error.errno in NO_RIGHT:
+        return (
+            f"access is refused ({said}). Give this user the right to read and write there, or choose another folder."
+        )
+    return f"{said}. Put that right, or choose another folder."
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:

@@ -6,16 +6,20 @@ import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.errors import ForecastWarning, some
-from forecast.forecasts import Wanted, as_index, future_stamps, model_columns
+from forecast.bad_series import Bad, good_series, predicted
+from forecast.errors import DataError, Fault, ForecastWarning, some
+from forecast.forecasts import Wanted, future_stamps, model_columns
 from forecast.model import Fitted, Model, Prediction, Task, check_features
+from forecast.panel.clock import as_index
+from forecast.panel.fill import as_models_learn, as_models_see
 from forecast.panel.panel import Panel
-from forecast.panel.split import Past, actuals, known_at
+from forecast.panel.split import Past, actuals, past_at
 
 Int = npt.NDArray[np.int64]
 
@@ -38,12 +42,20 @@ class Backtest:
 
 
 def backtest(
-    models: Mapping[str, Model], panel: Panel, task: Task, cutoffs: Int, asked: Wanted, *, refit: bool = False
+    models: Mapping[str, Model],
+    panel: Panel,
+    task: Task,
+    cutoffs: Int,
+    asked: Wanted,
+    *,
+    refit: bool = False,
+    bad: Bad = MappingProxyType({}),
 ) -> Backtest:
     """Forecast ``task.h`` steps from each cutoff (ordinals, shape (K, S), oldest first).
 
     Without ``refit`` a model is fitted once, on what was known at the first cutoff; the later forecasts see more
-    history but the same weights. Rows of the horizon that the panel does not have are left out.
+    history but the same weights. Rows of the horizon that the panel does not have are left out. ``bad`` series teach
+    nothing and get naive forecasts, see :mod:`forecast.bad_series`.
     """
     check_features(models, panel)
     fitted: dict[str, Fitted] = {}
@@ -51,20 +63,31 @@ def backtest(
     reasons: dict[str, dict[str, int]] = {name: {} for name in models}
     frames = []
     for number, cutoff in enumerate(cutoffs):  # one past at a time: with many cutoffs they would fill the memory
-        past = known_at(panel, cutoff)
+        past = past_at(panel, cutoff)
         if number == 0:
             _tell_left_out(panel, past)
+        seen = as_models_see(past.panel, task.season_length)
+        taught = _taught(past.panel, task, bad) if refit or number == 0 else None
         predictions = {}
         for name, model in models.items():
             started = time.monotonic()
-            if refit or number == 0:
-                fitted[name] = model.fit(past.panel, task)
-            predictions[name] = fitted[name].predict(past.panel, task.h, asked.probs)
+            if taught is not None:
+                fitted[name] = model.fit(taught, task)
+            predictions[name] = predicted(fitted[name], seen, task.h, asked.probs, bad, task.season_length)
             seconds[name] += time.monotonic() - started
             for reason in predictions[name].reasons.values():
                 reasons[name][reason] = reasons[name].get(reason, 0) + 1
         frames.append(_frame(panel, past, cutoff[past.chosen], predictions, task.h, asked))
     return Backtest(pd.concat(frames, ignore_index=True), fitted, seconds, reasons)
+
+
+def _taught(past: Panel, task: Task, bad: Bad) -> Panel:
+    """What models learn from."""
+    good = good_series(past, bad)
+    if not len(good):
+        problem = "every series with a known value before the first cutoff has faults"
+        raise DataError(Fault(past.schema.target_col, problem, "Use fewer windows, a smaller h, or mend the series."))
+    return as_models_learn(good, task.h, task.val_size, task.season_length)
 
 
 def _frame(

@@ -50,8 +50,11 @@ forecast backtest: score models on rolling cutoffs; writes forecasts.parquet, sc
   model.KEY=VALUE     model.hidden_size=128, model.quantiles=[0.1,0.9] … (conf/model/NAME.yaml)
   trainer=NAME        default, or stateful: along whole series, for nets that read row by row (lstm, gru, rnn)
   trainer.KEY=VALUE   max_steps, max_time, batch_size, learning_rate, precision … (conf/trainer/default.yaml)
+  transforms=[…]      of the target: log1p, boxcox, difference, standard … or [{name: seasonal_difference, season: 24}];
+                      non_negative=true, integer=true, bias_corrected=true
   data.KEY=VALUE      input_size, season_length, id_col, time_col, target_col, missing, duplicates, on_bad_series
   data.static=FILE    a table with a row for each series: id and static features; data.stat_exog=[…] names those to use
+  data.hist_exog=[…]  columns known up to the cutoff; data.futr_exog=[…] those known into the future
   h, freq, seed       horizon in steps, frequency ("h", "D", "W-SUN", "MS" … or an integer step), random seed
   n_windows, step_size, refit, val_size, level, quantiles, baselines, progress
   report.enabled, report.title, hydra.run.dir=FOLDER
@@ -62,7 +65,8 @@ forecast fit: train a model on everything and save it
   forecast fit data=elnino model=lstm output=elnino-model
   forecast fit data=sales.parquet h=28 freq=D trainer.max_time=120
 
-  data=NAME|FILE, model=NAME, model.KEY=, trainer.KEY=, data.KEY=, h, freq, seed, val_size, progress: as in backtest
+  data=NAME|FILE, model=NAME, model.KEY=, trainer.KEY=, data.KEY=, h, freq, seed, val_size, transforms,
+  non_negative, integer, bias_corrected, progress: as in backtest
   model=NAME          {models}
   level, quantiles    what a net with model.quantiles learns to tell besides those
   output=FOLDER       where the model goes; the run folder by default
@@ -76,6 +80,7 @@ forecast predict: forecast with a saved model
   model=FOLDER        what forecast fit wrote
   data=NAME|FILE      new history; by default the history that was saved with the model
   static=FILE         static features of series that are new; cold_start forecasts those that have no rows, too
+  futr=FILE           the columns of data.futr_exog, a row for each series and step to forecast
   h, level, quantiles, output=FILE.csv|FILE.parquet, progress
 """,
     "report": """\
@@ -94,6 +99,7 @@ forecast data fetch NAME …: download now, to the cache; FORECAST_DATA_DIR=FOLD
 """,
     **BATCH_HELP,
 }
+TABLES = ("static", "data.static", "futr")  # settings that name a file
 FILE_ENDINGS = (".csv", ".parquet", ".pq", ".gz", ".tsv", ".txt")
 
 
@@ -176,7 +182,8 @@ def _describe(rest: list[str]) -> int:
     from forecast.artifact import read_manifest
 
     facts = dict(read_manifest(rest[0])["facts"])
-    for model in facts["models"]:
+    # a model of several frequencies has the facts of each
+    for model in (model for part in facts.get("frequencies", [facts]) for model in part["models"]):
         history = model.get("history", {})
         curve = history.pop("curves", [])
         losses = [point["validation_loss"] for point in curve if point["validation_loss"] is not None]
@@ -244,6 +251,7 @@ def _hydra(command: str, rest: list[str], debug: bool) -> int:
             failures.append((which, error))
             return None
 
+    _refuse_targets(rest)
     arguments = _spelled(command, rest)
     before = sys.argv
     sys.argv = ["forecast", *arguments]
@@ -306,6 +314,15 @@ def _register(command: str) -> None:
         ConfigStore.instance().store(group="data", name=name, node={**blank, **known})
 
 
+def _refuse_targets(rest: list[str]) -> None:
+    """Hydra calls whatever its own settings name as ``_target_``, before any of ours are looked at: none may."""
+    from forecast.errors import ConfigError, printable
+
+    for argument in rest:
+        if "_target_" in argument and argument.lstrip("+~").startswith(("hydra.", "hydra=", "hydra/")):
+            raise ConfigError(f"{printable(argument)} names something to call; Hydra's own settings may not do that.")
+
+
 def _spelled(command: str, rest: list[str]) -> list[str]:
     """Arguments the way Hydra wants them: file names quoted, and not taken for the choice of a config group."""
     renamed = {"model": "saved", "data": "source"} if command == "predict" else {}
@@ -322,7 +339,7 @@ def _spelled(command: str, rest: list[str]) -> list[str]:
             spelled.append(argument.replace("training", "trainer", 1))
         elif key == "output" and value.lower() in ("null", ""):
             spelled.append("output=null")
-        elif key in ("output", "run", "title") or (key in ("static", "data.static") and value.lower() != "null"):
+        elif key in ("output", "run", "title") or (key in TABLES and value.lower() != "null"):
             spelled.append(f"{key}={_quoted(value)}")
         else:
             spelled.append(argument)

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.aliases import plain_freq
 from forecast.arguments import named_models
 from forecast.artifact import check_place
-from forecast.atomic import replacing, write_text
+from forecast.atomic import as_storage_errors, replacing, write_text
 from forecast.backtest import Backtest, backtest
 from forecast.checks import truth, whole_number
 from forecast.errors import ConfigError, DataError, Fault
@@ -25,12 +26,14 @@ from forecast.ingest.door import to_panel
 from forecast.ingest.read import read
 from forecast.model import Task
 from forecast.models import LARGEST_SIZE, build, create, from_config
+from forecast.panel.calendar import calendar_of, with_calendar
 from forecast.panel.panel import Panel
 from forecast.panel.split import rolling_cutoffs
 from forecast.panel.standard import standardized
 from forecast.persist import versions
 from forecast.saved_ids import check_ids
 from forecast.schema import Schema
+from forecast.transformed import transformed
 
 if TYPE_CHECKING:
     from forecast.training.settings import Training
@@ -93,7 +96,8 @@ def open_data(config: Config) -> Data:
     section = config["data"]
     name = section.get("name")
     progress = truth("progress", config["progress"])
-    schema = Schema(**{f.name: section[f.name] for f in fields(Schema)})
+    schema = Schema(**{f.name: section[f.name] for f in fields(Schema) if f.name != "time_features"})
+    calendar_of(schema)  # refuses what cannot be before anything is read
     frame = catalog.load(name, progress=progress) if name else read(section["path"], schema)
     freq = config.get("freq") if config.get("freq") is not None else section.get("freq")
     static = section.get("static")
@@ -132,7 +136,8 @@ def open_training(config: Config, run_dir: Path) -> Training:
 
 
 def open_model(config: Config, asked: Wanted) -> Any:
-    """The architecture or baseline of ``config["model"]``, with ``data.input_size`` where that is given.
+    """The architecture or baseline of ``config["model"]``, with ``data.input_size`` where that is given, behind the
+    transforms that are asked for.
 
     A net with quantiles learns those of ``asked`` too: it can tell nothing outside what it was trained on.
     """
@@ -142,7 +147,9 @@ def open_model(config: Config, asked: Wanted) -> Any:
         section["input_size"] = input_size
     model = from_config(section)
     own = getattr(model, "quantiles", ())
-    return replace(model, quantiles=tuple(sorted({*own, *asked.probs}))) if isinstance(own, tuple) and own else model
+    if isinstance(own, tuple) and own:
+        model = replace(model, quantiles=tuple(sorted({*own, *asked.probs})))
+    return transformed(model, config)
 
 
 def open_baselines(config: Config) -> dict[str, Any]:
@@ -165,7 +172,7 @@ def run_backtest(config: Config, run_dir: Path) -> pd.DataFrame:
     data = open_data(config)
     task = Task(data.h, data.season_length, settings.val_size, settings.seed, settings.progress)
     panel, cutoffs = choose_cutoffs(data, settings)
-    result = backtest(models, panel, task, cutoffs, settings.asked, refit=settings.refit)
+    result = backtest(models, with_calendar(panel, data.h), task, cutoffs, settings.asked, refit=settings.refit)
     write_frame(run_dir / FORECASTS, result.frame)
     write_frame(run_dir / HISTORY, _long(panel))
     facts = _run_facts(data, config, result)
@@ -188,7 +195,7 @@ def choose_cutoffs(data: Data, settings: Settings) -> tuple[Panel, Int]:
     if "split" in data.frame.columns:
         train = data.frame[data.frame["split"] == "train"]
         if len(train) and len(train) < len(data.frame):
-            known = to_panel(train, replace(panel.schema, stat_exog=None), panel.timeline.freq)
+            known = to_panel(train, panel.schema.target_only(), panel.timeline.freq)
             place = known.ids.get_indexer(panel.ids)
             if (place < 0).any():
                 missing = panel.ids[place < 0][0]
@@ -215,7 +222,7 @@ def run_fit(config: Config, run_dir: Path) -> Path:
         seed=settings.seed,
         training=training,
         progress=settings.progress,
-        **data.panel.schema.__dict__,
+        **data.panel.schema.options(),
     )
     forecaster.fit(data.frame, static_df=data.static, val_size=settings.val_size)
     return forecaster.save(target)
@@ -235,7 +242,8 @@ def run_predict(config: Config, run_dir: Path) -> Path:
             catalog.load(source, progress=progress) if source in catalog.cards() else read(source, forecaster.schema)
         )
     asked = {"level": config["level"] or None, "quantiles": config["quantiles"] or None}
-    forecasts = forecaster.predict(frame, static_df=config["static"], h=config["h"], **asked)
+    tables = {"futr_df": config["futr"], "static_df": config["static"]}
+    forecasts = forecaster.predict(frame, h=config["h"], **tables, **asked)
     write_frame(target, forecasts)
     return target
 
@@ -249,7 +257,7 @@ def run_report(config: Config) -> Path:
     if missing:
         raise ConfigError(f"{folder} is not the run folder of a backtest: {', '.join(missing)} missing.")
     facts = json.loads((folder / RUN).read_text(encoding="utf-8"))
-    schema = replace(Schema(**facts["schema"]), stat_exog=None)  # scores need no features
+    schema = Schema(**facts["schema"]).target_only()  # scores need no covariates
     report = Report(
         title=config["title"] or f"Forecasts of {facts['data']}",
         cv=pd.read_parquet(folder / FORECASTS),
@@ -275,9 +283,9 @@ def check_table_name(path: Path) -> None:
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
-    """Write a frame as CSV or Parquet, whichever the name says, atomically."""
+    """Write a frame as CSV or Parquet, whichever the name says, atomically. Raises ``StorageError``."""
     check_table_name(path)
-    with replacing(path) as temporary:
+    with as_storage_errors(path, int(frame.memory_usage(deep=False).sum())), replacing(path) as temporary:
         if path.name.lower().endswith(".csv"):
             frame.to_csv(temporary, index=False)
         else:
@@ -285,8 +293,8 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
 
 
 def _long(panel: Panel) -> pd.DataFrame:
-    """The panel's rows as a long frame."""
-    from forecast.forecasts import as_index
+    """The panel's rows as a long frame, with the covariates that change over time."""
+    from forecast.panel.clock import as_index
 
     schema = panel.schema
     return pd.DataFrame(
@@ -294,6 +302,8 @@ def _long(panel: Panel) -> pd.DataFrame:
             schema.id_col: panel.ids.repeat(panel.lengths),
             schema.time_col: as_index(panel.timeline, panel.stamps()),
             schema.target_col: panel.values,
+            **({} if panel.hist is None else panel.hist.cells()),
+            **({} if panel.futr is None else panel.futr.between(panel.first, panel.lengths).covariates.cells()),
         }
     )
 
@@ -308,7 +318,7 @@ def _run_facts(data: Data, config: Config, result: Backtest) -> dict[str, Any]:
             models[name]["why"] = result.reasons[name]
     return {
         "data": data.name,
-        "freq": data.panel.timeline.freq,
+        "freq": plain_freq(data.panel.timeline.freq),
         "season_length": data.season_length,
         "schema": {f.name: getattr(data.panel.schema, f.name) for f in fields(Schema)},
         "models": models,

@@ -225,6 +225,16 @@ class EnsembleModel:
         return any(getattr(model, "reads_static", False) for model, _ in self.models().values())
 
     @property
+    def reads_hist(self) -> bool:
+        """Whether any member makes use of covariates known up to the cutoff."""
+        return any(getattr(model, "reads_hist", False) for model, _ in self.models().values())
+
+    @property
+    def reads_futr(self) -> bool:
+        """Whether any member makes use of covariates known into the future."""
+        return any(getattr(model, "reads_futr", False) for model, _ in self.models().values())
+
+    @property
     def needs_static(self) -> bool:
         """Whether any member has nothing else to go by."""
         return any(getattr(model, "needs_static", False) for model, _ in self.models().values())

@@ -151,3 +151,12 @@ def exit_code(error: BaseException) -> int:
     2
     """
     return next((EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES), 1)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that memory ran out, here or on a device: less at a time might work."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(
+        sign in str(error).lower() for sign in ("out of memory", "can't allocate memory", "not enough memory")
+    )

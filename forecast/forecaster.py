@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from forecast import artifact, persist
+from forecast.aliases import Freq
 from forecast.arguments import budgeted, named_models
 from forecast.backtest import backtest
+from forecast.bad_series import Bad, good_series, in_words, listed, noted, predicted
 from forecast.checks import truth, whole_number
 from forecast.errors import ConfigError, DataError, Fault, NotFittedError, some
-from forecast.forecasts import check_reach, forecast_frame, wanted
-from forecast.ingest.door import to_panel
+from forecast.forecasts import check_reach, forecast_frame, future_frame, wanted
+from forecast.frequencies import Frequencies, by_frequency, is_several, loaded, refuse_parts
+from forecast.ingest.door import Reading, read_panel
+from forecast.ingest.future import asked_future
 from forecast.ingest.static import read_static, with_newborn, with_static
 from forecast.ingest.validate import zone_problem
-from forecast.model import Advancing, Fitted, Task, check_features, check_newborn
+from forecast.model import Advancing, Fitted, Task, check_features, check_newborn, tell_short
 from forecast.models import LARGEST_SIZE
-from forecast.panel.fill import as_models_see
+from forecast.panel.calendar import calendar_of, with_calendar
+from forecast.panel.fill import as_models_learn, as_models_see
 from forecast.panel.panel import Panel
 from forecast.panel.split import rolling_cutoffs
+from forecast.panel.time_functions import TimeFunction, check_functions, checked_functions
+from forecast.report.outliers import outlier_frame, tell_outliers
 from forecast.schema import Schema
 
 if TYPE_CHECKING:
@@ -40,14 +47,25 @@ class Forecaster:
         model: a name under conf/model or conf/baseline, an object of :mod:`forecast.models`, a list of either
             (one column each), or a mapping from column name to either. The default is ``segrnn``.
         h: steps to forecast.
-        freq: pandas alias or integer step; inferred when left out.
+        freq: pandas alias, integer step or :class:`~forecast.calendars.CustomBusiness`; inferred when left out. For
+            series of several frequencies a mapping from series to frequency, or ``"each"``: then each frequency found
+            has models of its own, in :attr:`parts`.
         season_length: steps in a season; from the frequency when left out.
         max_steps, max_time: budget of each net in optimiser steps and seconds; shorthand for those of ``training``.
         seed: everything random derives from it.
         training: the rarer knobs, or the name of a yaml under conf/trainer: ``stateful`` carries the state of a net
             along whole series, so that :meth:`update` reads new rows alone.
-        missing, duplicates, on_bad_series: what to do with faulty data, see :class:`forecast.Schema`.
+        missing, duplicates, on_bad_series, outliers: what to do with faulty data, see :class:`forecast.Schema`.
         stat_exog: the static features: columns of ``static_df``, all by default, or of the long frame.
+        hist_exog: covariates known up to the cutoff: columns of the long frame.
+        futr_exog: covariates known into the future: columns of the long frame, and of ``futr_df`` when forecasting.
+        calendar: ``"auto"`` tells nets the time of day, week, month and year, as far as the frequency resolves them; or
+            a list of features, see :data:`~forecast.panel.calendar_features.FEATURES`.
+        holidays: country, subdivision or stock exchange whose holidays nets are told: ``"DE"``, ``"DE-BY"``,
+            ``"XNYS"``.
+        holidays_col: the static feature, or column of ``futr_exog``, that names the place of each series instead.
+        time_features: functions of time by name, from a ``DatetimeIndex`` to a number or text for each time. They are
+            not saved: :meth:`load` asks for them again.
         id_col, time_col, target_col: the columns of the frames.
         progress: show progress of long work.
 
@@ -64,7 +82,7 @@ class Forecaster:
         self,
         model: Any = DEFAULT_MODEL,
         h: int = 1,
-        freq: str | int | None = None,
+        freq: Freq | Mapping[Any, Freq] | None = None,
         *,
         season_length: int | None = None,
         max_steps: int | None = None,
@@ -74,7 +92,14 @@ class Forecaster:
         missing: str = "mask",
         duplicates: str = "raise",
         on_bad_series: str = "raise",
+        outliers: str | None = None,
         stat_exog: Sequence[str] | None = None,
+        hist_exog: Sequence[str] = (),
+        futr_exog: Sequence[str] = (),
+        calendar: str | Sequence[str] | None = None,
+        holidays: str | None = None,
+        holidays_col: str | None = None,
+        time_features: Mapping[str, TimeFunction] | None = None,
         id_col: str = "unique_id",
         time_col: str = "ds",
         target_col: str = "y",
@@ -88,8 +113,14 @@ class Forecaster:
         self.season_length = season
         self.seed = whole_number("seed", seed, least=0, most=LARGEST_SEED)
         self.progress = truth("progress", progress)
-        features: Any = stat_exog  # checked by the schema, which keeps a tuple
-        self.schema = Schema(id_col, time_col, target_col, missing, duplicates, on_bad_series, features)
+        # checked by the schema, which keeps tuples
+        features: dict[str, Any] = {"stat_exog": stat_exog, "hist_exog": hist_exog, "futr_exog": futr_exog}
+        policies: dict[str, Any] = {"missing": missing, "duplicates": duplicates, "on_bad_series": on_bad_series}
+        dates: dict[str, Any] = {"calendar": calendar, "holidays": holidays, "holidays_col": holidays_col}
+        dates["time_features"] = tuple(checked_functions(time_features))
+        self.schema = Schema(id_col, time_col, target_col, outliers=outliers, **features, **policies, **dates)
+        calendar_of(self.schema)  # refuses what cannot be
+        self._functions = time_features
         self.models = named_models(model, budgeted(training, max_steps, max_time))
         taken = {id_col, time_col, target_col, "cutoff"} & set(self.models)
         if taken:
@@ -97,11 +128,15 @@ class Forecaster:
         self._fitted: dict[str, Fitted] = {}
         self._panel: Panel | None = None
         self._task: Task | None = None
+        self._bad: Bad = {}
+        self._several = Frequencies(freq, self.schema, self._alike, season) if is_several(freq) else None
 
+    @by_frequency
     def __repr__(self) -> str:
         state = f"fitted on {len(self._panel)} series" if self._panel is not None else "not fitted"
         return f"Forecaster({', '.join(self.models)}, h={self.h}, freq={self.freq!r}, {state})"
 
+    @by_frequency
     def fit(self, df: Any, *, static_df: Any = None, val_size: int | None = None) -> Forecaster:
         """Learn from a long frame (or a path to one) and remember it as history.
 
@@ -109,19 +144,24 @@ class Forecaster:
         ``val_size`` rows at the end of each series choose the best weights and calibrate intervals; by default the
         horizon. Raises ``DataError`` with every fault of every series before anything is trained.
         """
-        panel = self._read(df, static_df)
+        panel, bad = self._read(df, static_df)
         task = self._new_task(panel, val_size)
         check_reach(panel, task.h)
-        check_features(self.models, panel)
-        seen = as_models_see(panel)
-        self._fitted = {name: model.fit(seen, task) for name, model in self.models.items()}
-        self._panel, self._task = panel, task
+        dated = self._dated(panel)
+        check_features(self.models, dated)
+        tell_outliers(panel)
+        taught = as_models_learn(good_series(dated, bad), task.h, task.val_size, task.season_length)
+        self._fitted = {name: model.fit(taught, task) for name, model in self.models.items()}
+        tell_short(panel, self._fitted)
+        self._panel, self._task, self._bad = panel, task, bad
         return self
 
+    @by_frequency
     def predict(
         self,
         df: Any = None,
         *,
+        futr_df: Any = None,
         static_df: Any = None,
         h: int | None = None,
         level: Sequence[float] | float | None = None,
@@ -132,18 +172,34 @@ class Forecaster:
         Returns id, time and one column a model, with ``-lo-90``/``-hi-90`` for each ``level`` in percent and
         ``-q-0.1`` for each of ``quantiles``. ``h`` may be shorter than the fitted horizon. ``static_df`` has the static
         features of series that are new; those of the history have theirs already, unless it gives others.
+        ``futr_df`` has the covariates of ``futr_exog`` for the steps to forecast; :meth:`make_future_frame` gives its
+        rows. Nets that read them cannot do without.
         """
         _, task = self._ready()
-        panel = self._asked(df, static_df)
+        panel, bad = self._asked(df, static_df)
         check_newborn(panel, self._fitted)
-        steps = task.h if h is None else whole_number("h", h)
-        if steps > task.h:
-            raise ConfigError(f"h={steps} is beyond the fitted horizon of {task.h}. Fit again with a larger h.")
+        steps = self._steps(h)
+        needed = any(getattr(model, "reads_futr", False) for model in self.models.values())
+        panel = asked_future(panel, futr_df, steps, task.h, needed)
         asked = wanted(level, quantiles)
-        seen = as_models_see(panel)
-        predictions = {name: fitted.predict(seen, steps, asked.probs) for name, fitted in self._fitted.items()}
-        return forecast_frame(panel, predictions, asked)
+        if df is not None:
+            tell_short(panel, self._fitted)
+        seen, season = as_models_see(self._dated(panel), task.season_length), task.season_length
+        predictions = {
+            name: predicted(fitted, seen, steps, asked.probs, bad, season) for name, fitted in self._fitted.items()
+        }
+        return noted(forecast_frame(panel, predictions, asked), bad)
 
+    @by_frequency
+    def make_future_frame(self, df: Any = None, h: int | None = None, *, static_df: Any = None) -> pd.DataFrame:
+        """The rows that ``futr_df`` needs, for you to add the columns of ``futr_exog``: id and time of ``h`` steps.
+
+        The arguments are those of :meth:`predict`.
+        """
+        panel, _ = self._asked(df, static_df)
+        return future_frame(panel, self._steps(h))
+
+    @by_frequency
     def cross_validation(
         self,
         df: Any,
@@ -163,12 +219,14 @@ class Forecaster:
         Returns id, time, ``cutoff``, target and the columns of :meth:`predict`. Models are fitted once, before the
         first cutoff, or at every cutoff with ``refit``. The Forecaster itself is left as it was.
         """
-        panel = self._read(df, static_df)
+        panel, bad = self._read(df, static_df)
         task = self._new_task(panel, val_size)
         rows = None if test_size is None else whole_number("test_size", test_size)
         cutoffs = rolling_cutoffs(panel, self.h, n_windows, step_size, rows)
-        return backtest(self.models, panel, task, cutoffs, wanted(level, quantiles), refit=refit).frame
+        asked = wanted(level, quantiles)
+        return noted(backtest(self.models, self._dated(panel), task, cutoffs, asked, refit=refit, bad=bad).frame, bad)
 
+    @by_frequency
     def update(self, new_rows: Any, *, static_df: Any = None) -> Forecaster:
         """Add rows that came after the history, without training again. New series are welcome.
 
@@ -178,44 +236,94 @@ class Forecaster:
         """
         from forecast.panel.append import append
 
-        history, _ = self._ready()
-        new = to_panel(new_rows, self.schema, history=history, static=static_df, known=history)
-        self._check_ids(new, history)
-        panel = append(history, new)
+        history, task = self._ready()
+        new = read_panel(new_rows, self.schema, history=history, static=static_df, known=history)
+        self._check_ids(new.panel, history)
+        panel = append(history, new.panel)
+        bad = {**self._bad, **in_words(new.bad)}
         if any(isinstance(fitted, Advancing) for fitted in self._fitted.values()):
-            seen = as_models_see(panel)
+            seen = as_models_see(good_series(self._dated(panel), bad), task.season_length)
+            before = good_series(history, bad)
             self._fitted = {
-                name: fitted.advanced(seen, history) if isinstance(fitted, Advancing) else fitted
+                name: fitted.advanced(seen, before) if isinstance(fitted, Advancing) else fitted
                 for name, fitted in self._fitted.items()
             }
-        self._panel = panel
+        self._panel, self._bad = panel, bad
         return self
 
     def save(self, folder: str | Path) -> Path:
         """Write models and history to ``folder``: safetensors and JSON, atomically, replacing an older save."""
-        panel, task = self._ready()
-        return artifact.write(folder, persist.to_artifact(persist.Saved(self.models, self._fitted, task, panel)))
+        return artifact.write(folder, self._artifact())
 
     @classmethod
-    def load(cls, folder: str | Path) -> Forecaster:
+    def load(cls, folder: str | Path, *, time_features: Mapping[str, TimeFunction] | None = None) -> Forecaster:
         """A fitted Forecaster from what :meth:`save` wrote. Runs no code from the folder.
 
-        Raises ``ArtifactError`` for a missing, damaged, foreign or newer model.
+        ``time_features`` has the functions of time that it was fitted with, if any, by the same names.
+        Raises ``ArtifactError`` for a missing, damaged, foreign or newer model, ``ConfigError`` for missing functions.
         """
-        saved = persist.from_artifact(artifact.read(folder))
+        stored = artifact.read(folder)
+        functions = check_functions(time_features, persist.function_names(stored.facts))
+        return loaded(stored, cls, functions) if persist.PARTS in stored.facts else cls._from(stored, functions)
+
+    @classmethod
+    def _from(cls, stored: artifact.Artifact, functions: Mapping[str, TimeFunction]) -> Forecaster:
+        saved = persist.from_artifact(stored, functions)
         schema = saved.panel.schema
-        loaded = cls(
+        whole = cls(
             saved.models,
             saved.task.h,
             saved.panel.timeline.freq,
             season_length=saved.task.season_length,
             seed=saved.task.seed,
             progress=saved.task.progress,
-            **schema.__dict__,
+            time_features=functions,
+            **schema.options(),
         )
-        loaded._fitted, loaded._panel, loaded._task = saved.fitted, saved.panel, saved.task
-        return loaded
+        whole._fitted, whole._panel, whole._task, whole._bad = saved.fitted, saved.panel, saved.task, saved.bad
+        return whole
 
+    @by_frequency
+    def _artifact(self) -> artifact.Artifact:
+        panel, task = self._ready()
+        return persist.to_artifact(persist.Saved(self.models, self._fitted, task, panel, self._bad))
+
+    def _options(self) -> dict[str, Any]:
+        """What it was told of the data."""
+        return {**self.schema.options(), "time_features": self._functions}
+
+    def _dated(self, panel: Panel) -> Panel:
+        """The panel with what is known of its times because they are times."""
+        return with_calendar(panel, self.h, self._functions)
+
+    def _alike(self, freq: Freq) -> Forecaster:
+        """An unfitted Forecaster of one frequency, otherwise like this one."""
+        season, seed = self.season_length, self.seed
+        options = {**self._options(), "season_length": season, "seed": seed, "progress": self.progress}
+        return Forecaster(self.models, self.h, freq, **options)
+
+    @property
+    def parts(self) -> dict[Freq, Forecaster]:
+        """The fitted Forecaster of each frequency; this one alone where there is one frequency."""
+        return dict(self._several.fitted()) if self._several else {self._ready()[0].timeline.freq: self}
+
+    @property
+    @by_frequency
+    def bad_series(self) -> pd.DataFrame:
+        """The series of the history that had faults: id, ``treatment`` (``skip`` or ``fallback``) and ``reason``.
+
+        A frame that ``predict`` or ``cross_validation`` returns has those of its data in ``attrs["bad_series"]``.
+        """
+        self._ready()
+        return listed(self._bad, self.schema)
+
+    @property
+    @by_frequency
+    def outliers(self) -> pd.DataFrame:
+        """Values absurdly far from their series: id, time, target, ``plausible`` (seen with ``outliers="clip"``)."""
+        return outlier_frame(self._ready()[0])
+
+    @by_frequency
     def summary(self) -> pd.DataFrame:
         """The layers of every fitted net with shapes and parameter counts; one row for a model without layers."""
         self._ready()
@@ -226,33 +334,44 @@ class Forecaster:
         return pd.DataFrame(rows, columns=["model", "layer", "kind", "shape", "parameters"])
 
     def plot(
-        self, df: Any = None, *, static_df: Any = None, level: Sequence[float] = (80,), max_series: int = 4
+        self,
+        df: Any = None,
+        *,
+        futr_df: Any = None,
+        static_df: Any = None,
+        level: Sequence[float] = (80,),
+        max_series: int = 4,
     ) -> Figure:
         """History and forecasts of the first series as a matplotlib figure."""
         from forecast.report.figures import plot
 
-        panel = self._asked(df, static_df)
-        frame = self.predict(df, static_df=static_df, level=level)
+        panel, _ = self._asked(df, static_df)
+        frame = self.predict(df, futr_df=futr_df, static_df=static_df, level=level)
         return plot(panel, frame, tuple(self.models), level=tuple(level), max_series=max_series)
 
-    def _read(self, df: Any, static_df: Any) -> Panel:
-        return to_panel(df, self.schema, self.freq, static=static_df)
+    def _read(self, df: Any, static_df: Any) -> tuple[Panel, Bad]:
+        freq: Any = self.freq  # one frequency: several have a Forecaster each
+        reading = df if isinstance(df, Reading) else read_panel(df, self.schema, freq, static=static_df)
+        return reading.panel, in_words(reading.bad)
 
-    def _asked(self, df: Any, static_df: Any) -> Panel:
-        """The series to forecast: the history, or new data of its frequency, id type and kind of time."""
+    def _asked(self, df: Any, static_df: Any) -> tuple[Panel, Bad]:
+        """The series to forecast, the history or new data of its frequency, id type and kind of time; the bad ones."""
         history, _ = self._ready()
         table = None if static_df is None else read_static(static_df, self.schema, history.static)
-        panel = with_static(history, table, history) if df is None else self._read_like(df, static_df, history)
-        return with_newborn(panel, table, history)
+        if df is None:
+            return with_newborn(with_static(history, table, history), table, history), self._bad
+        panel, bad = self._read_like(df, static_df, history)
+        return with_newborn(panel, table, history), bad
 
-    def _read_like(self, df: Any, static_df: Any, history: Panel) -> Panel:
-        panel = to_panel(df, self.schema, history.timeline.freq, static=static_df, known=history)
+    def _read_like(self, df: Any, static_df: Any, history: Panel) -> tuple[Panel, Bad]:
+        reading = read_panel(df, self.schema, history.timeline.freq, static=static_df, known=history)
+        panel = reading.panel
         self._check_ids(panel, history)
         new, old = panel.timeline.tz, history.timeline.tz
         if (new is None) != (old is None):
             remedy = f"Use .dt.tz_localize({old!r}), or fit again on times of this kind."
             raise DataError(Fault(self.schema.time_col, zone_problem(new, old), remedy))
-        return panel
+        return panel, in_words(reading.bad)
 
     def _check_ids(self, panel: Panel, history: Panel) -> None:
         fitted, given = (index.inferred_type for index in (history.ids, panel.ids))
@@ -265,7 +384,17 @@ class Forecaster:
         size = None if val_size is None else whole_number("val_size", val_size, least=0)
         return Task(self.h, season, size, self.seed, self.progress)
 
+    def _steps(self, h: int | None) -> int:
+        """Steps to forecast, ``h`` or all of the fitted horizon. Raises ``ConfigError`` for more."""
+        _, task = self._ready()
+        steps = task.h if h is None else whole_number("h", h)
+        if steps > task.h:
+            raise ConfigError(f"h={steps} is beyond the fitted horizon of {task.h}. Fit again with a larger h.")
+        return steps
+
     def _ready(self) -> tuple[Panel, Task]:
+        if self._several is not None:
+            refuse_parts(self._several.fitted())
         if self._panel is None or self._task is None:
             raise NotFittedError("This Forecaster has not been fitted. Call fit(df) first, or load a saved one.")
         return self._panel, self._task

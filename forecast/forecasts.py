@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.errors import ConfigError
+from forecast.errors import ConfigError, ForecastWarning, some
 from forecast.model import Prediction
 from forecast.models import plain
+from forecast.panel.clock import as_index, skipped
 from forecast.panel.panel import Panel
-from forecast.timeline import DAY, Stamps, Timeline
+from forecast.timeline import DAY, Timeline
 
 Int = npt.NDArray[np.int64]
 # How far from the origin a stamp may be, in the unit of each kind of timeline; keeps the arithmetic within 64 bits.
@@ -83,18 +85,6 @@ def future_stamps(panel: Panel, cutoff: Int, h: int) -> pd.Index:
     return as_index(panel.timeline, panel.timeline.stamps(ordinals.ravel()))
 
 
-def as_index(timeline: Timeline, stamps: Stamps) -> pd.Index:
-    """Stamps as users see them: integers, dates, or zoned dates (a wall time that does not exist moves forward)."""
-    if timeline.kind == "step":
-        return pd.Index(stamps)
-    dates = pd.DatetimeIndex(stamps)
-    if timeline.tz is None:
-        return dates
-    if not timeline.local:
-        return dates.tz_localize("UTC").tz_convert(timeline.tz)
-    return dates.tz_localize(timeline.tz, nonexistent="shift_forward", ambiguous=np.ones(len(dates), dtype=bool))
-
-
 def model_columns(name: str, prediction: Prediction, asked: Wanted) -> dict[str, npt.NDArray[np.float64]]:
     """The columns of one model: ``name``, ``name-lo-90`` …, ``name-hi-90`` …, ``name-q-0.1`` …, each (S * h,)."""
     columns = {name: prediction.point.ravel()}
@@ -108,13 +98,30 @@ def model_columns(name: str, prediction: Prediction, asked: Wanted) -> dict[str,
     return columns
 
 
+def future_frame(panel: Panel, h: int) -> pd.DataFrame:
+    """One row per series and step after each series' last row: id and time."""
+    stamps = future_stamps(panel, panel.last, h)
+    return pd.DataFrame({panel.schema.id_col: panel.ids.repeat(h), panel.schema.time_col: stamps})
+
+
 def forecast_frame(panel: Panel, predictions: Mapping[str, Prediction], asked: Wanted) -> pd.DataFrame:
     """One row per series and step after each series' last row: id, time, then the columns of each model."""
     h = next(iter(predictions.values())).point.shape[1]
-    columns: dict[str, Any] = {
-        panel.schema.id_col: panel.ids.repeat(h),
-        panel.schema.time_col: future_stamps(panel, panel.last, h),
-    }
+    _tell_skipped(panel, h)
+    columns: dict[str, Any] = {}
     for name, prediction in predictions.items():
         columns |= model_columns(name, prediction, asked)
-    return pd.DataFrame(columns)
+    return pd.concat([future_frame(panel, h), pd.DataFrame(columns)], axis=1)
+
+
+def _tell_skipped(panel: Panel, h: int) -> None:
+    """Warn about forecasts for wall times that do not exist, because the clock jumps over them."""
+    ends = np.unique(panel.last)
+    times = skipped(panel.timeline, (ends[:, None] + 1 + np.arange(h, dtype=np.int64)).ravel())
+    if times.size:
+        warnings.warn(
+            f"{some(times.astype('datetime64[m]').astype(str).tolist())} do not exist in {panel.timeline.tz}, whose "
+            "clock jumps over them: these forecasts are given at the first time after the jump.",
+            ForecastWarning,
+            stacklevel=3,
+        )

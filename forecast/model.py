@@ -98,10 +98,18 @@ class Continuing(Model, Protocol):
         ...
 
 
-def check_features(models: Mapping[str, Model], panel: Panel) -> None:
-    """Warn once, before training, about the nets that make no use of the static features that the panel has.
+ROLES = {
+    "static": "static features",
+    "hist": "covariates known up to the cutoff",
+    "futr": "covariates known into the future",
+}
 
-    A model says by ``reads_static`` whether it does; one that does not say, a baseline, is known to read none.
+
+def check_features(models: Mapping[str, Model], panel: Panel) -> None:
+    """Warn once, before training, about the nets that make no use of covariates that the panel has.
+
+    A model says by ``reads_static``, ``reads_hist`` and ``reads_futr`` whether it does; one that does not say, a
+    baseline, is known to read none.
     Raises ``ConfigError`` for models that have nothing else to go by (``needs_static``) where there are none.
     """
     lost = [name for name, model in models.items() if getattr(model, "needs_static", False)]
@@ -111,10 +119,34 @@ def check_features(models: Mapping[str, Model], panel: Panel) -> None:
             "table with a row for each series (data.static=FILE at the command line), or name columns of the data in "
             "stat_exog; or use another model."
         )
-    idle = [name for name, model in models.items() if getattr(model, "reads_static", None) is False]
-    if panel.static is not None and idle:
+    unused = []
+    for role, meaning in ROLES.items():
+        table = getattr(panel, role)
+        idle = [name for name, model in models.items() if getattr(model, f"reads_{role}", None) is False]
+        if table is not None and idle:
+            unused.append(f"{', '.join(idle)} cannot use {meaning} ({some(table.names)})")
+    if unused:
+        warnings.warn(f"{'; '.join(unused)} and will be trained without.", ForecastWarning, stacklevel=3)
+
+
+def tell_short(panel: Panel, fitted: Mapping[str, Fitted]) -> None:
+    """Warn about series with fewer rows than the window of some model, which says by ``input_size`` how many it reads.
+
+    They are padded with unknown rows, so less is known of them than the model could make use of.
+    """
+    sizes = {
+        name: size
+        for name, model in fitted.items()
+        if (size := getattr(model, "input_size", None)) is not None and not getattr(model, "takes_newborn", False)
+    }
+    if not sizes or not len(panel):
+        return
+    name = max(sizes, key=sizes.__getitem__)
+    short = np.flatnonzero((panel.lengths < sizes[name]) & (panel.lengths > 0))
+    if short.size:
         warnings.warn(
-            f"{', '.join(idle)} cannot use static features ({some(panel.static.names)}) and will be trained without.",
+            f"{short.size} of {len(panel)} series have fewer rows than the input_size={sizes[name]} of {name} and are "
+            f"padded with unknown ones: {some(panel.ids[short])}. A smaller input_size needs no padding.",
             ForecastWarning,
             stacklevel=3,
         )

@@ -83,10 +83,15 @@ def class_named(name: str) -> type[Any]:
 def name_of(model: object) -> str:
     """The name of the first yaml that configures this object's class; a class of one's own goes by its name.
 
+    A model made of another one says by ``goes_by`` what it is called.
+
     >>> from forecast.models import STLETS
     >>> name_of(STLETS())
     'stl_ets'
     """
+    own = getattr(model, "goes_by", None)
+    if isinstance(own, str):
+        return own
     target = f"{type(model).__module__}.{type(model).__qualname__}"
     return next((entry.name for entry in entries().values() if entry.target == target), type(model).__name__.lower())
 
@@ -125,6 +130,10 @@ def as_model(spec: Any, name: str, training: Training) -> Model:
 
         if training.stateful:
             _check_stateful(built, name)
+        if training.revin:
+            from forecast.nets.revin import check_reversible
+
+            check_reversible(built, name, stateful=training.stateful)
         return Neural(check_architecture(built), training, name)
     raise ConfigError(f"model={built!r} is neither a model's name nor an object of forecast.models.")
 
@@ -249,7 +258,8 @@ def _fits(value: Any, annotation: str) -> bool:
     if isinstance(value, bool):
         return "bool" in options or not set(options) <= set(simple)
     if any(option not in simple for option in options):
-        return not (isinstance(value, str) and any(option.startswith(("tuple", "list")) for option in options))
+        listed = any(option.startswith(("tuple", "list")) for option in options)
+        return "str" in options or not (isinstance(value, str) and listed)
     return any(isinstance(value, simple[option]) for option in options)  # type: ignore[arg-type]
 
 

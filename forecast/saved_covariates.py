@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,14 @@ import numpy.typing as npt
 from forecast.errors import ArtifactError, ConfigError, printable
 from forecast.panel.covariates import Column, Covariates, Labels, Numbers
 from forecast.panel.encoding import Encoding, LabelCode, NumberCode
+from forecast.panel.panel import Panel
+from forecast.panel.readings import Readings
+
+if TYPE_CHECKING:
+    from forecast.nets.facts import Facts
 
 Array = npt.NDArray[Any]
+ROLES = ("static", "hist", "futr")
 
 
 def covariate_facts(covariates: Covariates | None) -> list[dict[str, str]]:
@@ -95,12 +101,36 @@ def encoding_facts(encoding: Encoding | None) -> list[dict[str, Any]]:
     if encoding is None:
         return []
     numbers = [
-        {"name": c.name, "center": c.center, "spread": c.spread, "indicator": c.indicator} for c in encoding.numbers
+        {"name": c.name, "center": c.center, "spread": c.spread, "indicator": c.indicator, "within": c.within}
+        for c in encoding.numbers
     ]
     return [*numbers, *({"name": c.name, "labels": list(c.labels)} for c in encoding.labels)]
 
 
-def restored_encoding(facts: Any, width: int, covariates: Covariates | None) -> Encoding | None:
+def readings_facts(readings: Readings) -> dict[str, list[dict[str, Any]]]:
+    """The encoding of each role, as plain values."""
+    return {role: encoding_facts(getattr(readings, role)) for role in ROLES}
+
+
+def restored_readings(entry: Mapping[str, Any], facts: Facts, panel: Panel) -> Readings:
+    """What :func:`readings_facts` wrote down in the facts of a net, ``entry``; ``facts`` say what the net reads.
+
+    Models saved before there were other covariates have ``static`` alone. Raises ``ConfigError`` for anything else.
+    """
+    given = entry.get("readings", {"static": entry.get("static", [])})
+    if not isinstance(given, dict) or not set(given) <= set(ROLES):
+        raise ConfigError(f"readings {printable(given)}")
+    tables = {
+        "static": panel.static,
+        "hist": panel.hist,
+        "futr": None if panel.futr is None else panel.futr.covariates,
+    }
+    return Readings(
+        **{role: restored_encoding(given.get(role, []), getattr(facts, role), tables[role], role) for role in ROLES}
+    )
+
+
+def restored_encoding(facts: Any, width: int, covariates: Covariates | None, role: str = "static") -> Encoding | None:
     """What :func:`encoding_facts` wrote down, for a net that reads ``width`` cells of the columns of ``covariates``.
 
     Raises ``ConfigError`` for anything else.
@@ -112,17 +142,17 @@ def restored_encoding(facts: Any, width: int, covariates: Covariates | None) -> 
         labels = tuple(LabelCode(e["name"], _labels(e["labels"], e["name"])) for e in entries if "labels" in e)
         encoding = Encoding(tuple(_number_code(entry) for entry in entries if "labels" not in entry), labels)
     if width != (0 if encoding is None else encoding.width):
-        raise ConfigError(f"static features of {width} cells, which is not what their encoding gives")
+        raise ConfigError(f"{role} covariates of {width} cells, which is not what their encoding gives")
     kinds = {} if covariates is None else {column.name: type(column) for column in covariates.columns}
     wrong = [e["name"] for e in entries if kinds.get(e["name"]) is not (Labels if "labels" in e else Numbers)]
     if wrong:
-        raise ConfigError(f"the history has no static features {', '.join(wrong)} of the kind that the net reads")
+        raise ConfigError(f"the history has no {role} covariates {', '.join(wrong)} of the kind that the net reads")
     return encoding
 
 
 def _number_code(entry: Mapping[str, Any]) -> NumberCode:
-    center, spread, indicator = entry["center"], entry["spread"], entry["indicator"]
-    real = all(isinstance(v, float) and math.isfinite(v) for v in (center, spread))
-    if not real or spread <= 0 or not isinstance(indicator, bool):
+    center, spread, indicator, within = entry["center"], entry["spread"], entry["indicator"], entry.get("within")
+    real = all(isinstance(v, float) and math.isfinite(v) for v in (center, spread, 1.0 if within is None else within))
+    if not real or min(spread, 1.0 if within is None else within) <= 0 or not isinstance(indicator, bool):
         raise ConfigError(f"{entry['name']}: centre {center!r}, spread {spread!r}, indicator {indicator!r}")
-    return NumberCode(entry["name"], center, spread, indicator)
+    return NumberCode(entry["name"], center, spread, indicator, within)

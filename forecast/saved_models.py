@@ -16,10 +16,11 @@ from forecast.models import LARGEST_SIZE, build, check_architecture, class_named
 from forecast.panel.panel import Panel
 from forecast.panel.units import check_units
 from forecast.saved_covariates import (
-    encoding_facts,
-    restored_encoding,
+    readings_facts,
+    restored_readings,
 )
 from forecast.saved_ids import ids_json, restored_ids
+from forecast.saved_transforms import chain_arrays, restored_transformed, transformed_facts, whole_model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,7 +42,10 @@ def model_facts(model: Any, fitted: Any) -> dict[str, Any]:
     from forecast.nets.averaged import members_of
     from forecast.training.cold import FittedCold
     from forecast.training.neural import FittedNeural, Neural
+    from forecast.transformed import FittedTransformed
 
+    if isinstance(fitted, FittedTransformed):
+        return transformed_facts(model, fitted, model_facts(model.inner, fitted.fitted))
     if isinstance(fitted, FittedEnsemble):
         _check_ours(model.spec)
         return {
@@ -61,7 +65,7 @@ def model_facts(model: Any, fitted: Any) -> dict[str, Any]:
             "hyper_parameters": asdict(model.architecture),  # type: ignore[call-overload]
             "training": fitted.history["training"],
             "facts": asdict(fitted.facts),
-            "static": encoding_facts(fitted.encoding),
+            "readings": readings_facts(fitted.readings),
             "snapshots": len(members_of(fitted.net)),
             **({"units": asdict(fitted.units)} if isinstance(fitted, FittedCold) else {}),
             "history": fitted.history,
@@ -99,7 +103,10 @@ def model_arrays(fitted: Any) -> dict[str, Array]:
     from forecast.training.neural import FittedNeural
     from forecast.training.saved_states import state_arrays
     from forecast.training.stateful import FittedStateful
+    from forecast.transformed import FittedTransformed
 
+    if isinstance(fitted, FittedTransformed):
+        return chain_arrays(fitted.chain) | {f"model.{key}": v for key, v in model_arrays(fitted.fitted).items()}
     if isinstance(fitted, FittedEnsemble):
         arrays = {
             f"member.{number}.{key}": value
@@ -127,6 +134,9 @@ def restored(entry: Mapping[str, Any], arrays: Mapping[str, Array], panel: Panel
     hyper = entry["hyper_parameters"]
     if not isinstance(hyper, dict):
         raise ConfigError(f"hyper_parameters={hyper!r}")
+    if entry["kind"] == "transformed":
+        inside = restored(whole_model(entry), _below(arrays, "model."), panel, task)
+        return restored_transformed(entry, _below(arrays, "transforms."), panel, *inside)
     if any(isinstance(v, list) and len(v) > MOST_LAYERS for v in hyper.values()):
         raise ConfigError("hyper_parameters hold a list beyond reason")
     cls = class_named(entry["class"])
@@ -141,6 +151,11 @@ def restored(entry: Mapping[str, Any], arrays: Mapping[str, Array], panel: Panel
     return spec, spec.fit(panel, task)  # a local model learns nothing before it forecasts
 
 
+def _below(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """The arrays whose names begin with ``prefix``, without it."""
+    return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+
+
 def _restore_ensemble(
     spec: Any, entry: Mapping[str, Any], arrays: Mapping[str, Array], panel: Panel, task: Task
 ) -> tuple[Model, FittedEnsemble]:
@@ -151,10 +166,9 @@ def _restore_ensemble(
         raise ConfigError(f"{entry['name']}: members and history of an ensemble")
     members = []
     for number, part in enumerate(entry["members"]):
-        if part["kind"] == "ensemble":
-            raise ConfigError(f"{entry['name']}: an ensemble within an ensemble")
-        prefix = f"member.{number}."
-        own = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+        if part["kind"] in ("ensemble", "transformed"):
+            raise ConfigError(f"{entry['name']}: {part['kind']} within an ensemble")
+        own = _below(arrays, f"member.{number}.")
         members.append(Member(str(part["name"]), *restored(part, own, panel, task)))
     ids = restored_ids(arrays["weights.ids"])
     weights = check_weights(arrays["weights.default"], arrays["weights.table"], ids, members)
@@ -171,6 +185,7 @@ def _restore_neural(
 
     from forecast.conformal import check_table
     from forecast.nets.averaged import builder
+    from forecast.nets.regression import whole_net
     from forecast.nets.stream import StreamNet
     from forecast.training.cold import FittedCold
     from forecast.training.neural import FittedNeural, Neural
@@ -184,7 +199,8 @@ def _restore_neural(
     count = entry.get("snapshots", 1)
     if type(count) is not int or not 1 <= count <= training.snapshots:
         raise ConfigError(f"snapshots={count!r}")
-    make = builder(streaming(spec, entry["name"]).stream if training.stateful else spec.build, count)
+    whole = streaming(spec, entry["name"]).stream if training.stateful else whole_net(spec, training.revin)
+    make = builder(whole, count)
     net = _bare_net(spec, facts, entry, make)
     state = {k.removeprefix("net."): torch.from_numpy(v.copy()) for k, v in arrays.items() if k.startswith("net.")}
     wanted = {name: (tuple(value.shape), value.dtype) for name, value in net.state_dict().items()}
@@ -209,11 +225,11 @@ def _restore_neural(
         states = restored_states(saved, restored_ids(saved.pop("ids")), net, facts)
         return model, FittedStateful(spec, facts, net, intervals, history, states=states)
     ids = _trained_ids(facts, arrays)
-    encoding = restored_encoding(entry.get("static", []), facts.static, panel.static)
+    readings = restored_readings(entry, facts, panel)
     if model.needs_static:
         units = check_units(entry["units"])
-        return model, FittedCold(spec, facts, net, intervals, history, encoding=encoding, units=units)
-    return model, FittedNeural(spec, facts, net, intervals, history, ids, encoding)
+        return model, FittedCold(spec, facts, net, intervals, history, readings=readings, units=units)
+    return model, FittedNeural(spec, facts, net, intervals, history, ids, readings)
 
 
 def _trained_ids(facts: Facts, arrays: Mapping[str, Array]) -> pd.Index | None:

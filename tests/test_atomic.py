@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from forecast import atomic
+from forecast.errors import UnreachableError
 
 
 def test_text_arrives_whole_and_in_utf8(tmp_path: Path) -> None:
@@ -98,3 +102,56 @@ def test_the_longest_possible_name_can_be_written(tmp_path: Path) -> None:
     target = tmp_path / ("é" * 125 + ".txt")
     atomic.write_text(target, "x")
     assert target.read_text() == "x"
+
+
+def test_a_folder_is_held_by_one_writer_or_by_many_readers(tmp_path: Path) -> None:
+    def refused(shared: bool) -> None:
+        with (
+            pytest.raises(UnreachableError, match="locked by another process for 0 s"),
+            atomic.locked(tmp_path, shared, patience=0),
+        ):
+            pytest.fail("two hold what one should")
+
+    with atomic.locked(tmp_path, shared=True), atomic.locked(tmp_path, shared=True, patience=0):
+        refused(shared=False)
+    with atomic.locked(tmp_path):
+        refused(shared=True)
+        refused(shared=False)
+    with atomic.locked(tmp_path, patience=0):
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_who_holds_a_folder_is_waited_for(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def wait() -> None:
+        with atomic.locked(tmp_path, patience=60):
+            seen.append("second")
+
+    thread = threading.Thread(target=wait)
+    with atomic.locked(tmp_path):
+        thread.start()
+        time.sleep(0.15)
+        seen.append("first")
+    thread.join()
+    assert seen == ["first", "second"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EBADF])
+def test_a_file_system_without_locks_is_no_obstacle_and_a_failing_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    import fcntl
+
+    def refused(code: int) -> None:
+        def flock(*_: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(fcntl, "flock", flock)
+
+    refused(number)
+    with atomic.locked(tmp_path, patience=0):
+        pass
+    refused(errno.EIO)
+    with pytest.raises(OSError, match="Input/output"), atomic.locked(tmp_path):
+        pass

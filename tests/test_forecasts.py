@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from forecast import Forecaster
-from forecast.forecasts import as_index
+from forecast.panel.clock import as_index
 from forecast.timeline import Timeline, fit_timeline
 
 

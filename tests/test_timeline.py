@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecast.errors import ConfigError
-from forecast.timeline import fit_timeline, infer_freq
+from forecast.inference import infer_freq
+from forecast.timeline import fit_timeline
 
 FREQS = [
     "us", "5ms", "30s", "min", "15min", "h", "6h", "D", "2D", "W-MON", "W-SUN", "2W-WED", "B",

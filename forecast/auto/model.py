@@ -80,6 +80,16 @@ class AutoModel:
         """Whether any candidate makes use of static features."""
         return not self.spec.models or any(needs_of(create(model)).static for model in self.spec.models)
 
+    @property
+    def reads_hist(self) -> bool:
+        """Whether any candidate makes use of covariates known up to the cutoff."""
+        return not self.spec.models or any(needs_of(create(model)).hist for model in self.spec.models)
+
+    @property
+    def reads_futr(self) -> bool:
+        """Whether any candidate makes use of covariates known into the future."""
+        return not self.spec.models or any(needs_of(create(model)).futr for model in self.spec.models)
+
     def fit(self, panel: Panel, task: Task) -> FittedEnsemble:
         """Race, train, ensemble. Raises ``DataError`` when no candidate can forecast the panel."""
         clock = Clock(self._seconds())

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.panel.panel import Panel
+from forecast.panel.segments import sums as sums
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -85,19 +86,6 @@ def offsets_of(lengths: Int) -> Int:
     [0, 2, 2, 5]
     """
     return np.asarray(np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]), np.int64)
-
-
-def sums(values: Float, offsets: Int) -> Float:
-    """The sum of each series, 0 for an empty one, shape (S,).
-
-    >>> sums(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 1, 3])).tolist()
-    [1.0, 0.0, 5.0]
-    """
-    result = np.zeros(len(offsets) - 1)
-    filled = offsets[1:] > offsets[:-1]
-    if filled.any():
-        result[filled] = np.add.reduceat(values, offsets[:-1][filled])
-    return result
 
 
 def blocks(offsets: Int, extra: int, size: int = BLOCK) -> Iterator[tuple[int, int]]:

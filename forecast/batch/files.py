@@ -7,24 +7,26 @@ import gzip
 import hashlib
 import os
 import re
+import time
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
+from forecast.batch.marks import CHECKSUM, Comparison, FileMark, Mark, Reading, Signature, compare, dtypes_of
 from forecast.batch.points import reached
 from forecast.batch.source import joined, persistently, with_zone
+from forecast.checks import truth
 from forecast.errors import ConfigError, DataError, Fault, StorageError, printable, some
 from forecast.ingest.read import CSV, PARQUET, parsed, with_index
 from forecast.schema import Schema
 
-CHECKSUM = ".sha256"
 TRAILER = re.compile(rb"#[ \t]*rows[ \t]*[:=][ \t]*(\d+)[ \t]*")
 COPY_AGAIN = "It may be truncated or still being written: copy it again."
-Signature = tuple[tuple[str, int, int, int], ...]  # path, size, time of change, inode
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class FileSource:
         zone: times that are written with an offset from UTC are read in this zone; by default as they are.
         patience: seconds to go on trying while files are missing, damaged or changing.
         proof: whether CSV files must say how long they are.
+        incremental: whether a run may go on from the rows of the run before and read new files alone. New files are
+            those that come after the old ones by name, all of which are as they were.
 
     Raises ``ConfigError`` for an argument that cannot be used.
     """
@@ -56,6 +60,7 @@ class FileSource:
     zone: str | None = None
     patience: float = 30.0
     proof: Literal["optional", "required"] = "optional"
+    incremental: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.pattern, (str, os.PathLike)) or not str(self.pattern):
@@ -65,6 +70,7 @@ class FileSource:
             object.__setattr__(self, "columns", tuple(self.columns))
         if self.proof not in ("optional", "required"):
             raise ConfigError(f"proof={self.proof!r} is not one of optional, required.")
+        truth("incremental", self.incremental)
 
     def read(self, as_of: datetime) -> pd.DataFrame:
         """The rows as the files stand now, whatever ``as_of`` is.
@@ -72,9 +78,13 @@ class FileSource:
         Raises ``StorageError`` when nothing matches, a file cannot be read or the files go on changing, ``DataError``
         naming the file and its bytes when it is damaged.
         """
-        snapshot = _Snapshot(self)
-        tables = persistently(snapshot.take, (StorageError, DataError), self.patience)
-        return with_zone(joined(tables), self.schema, self.zone)
+        return self.read_since(as_of, None).frame
+
+    def read_since(self, as_of: datetime, mark: Mark | None) -> Reading:
+        """The rows of the files that came after ``mark`` was made, where all of those before are as they were and
+        come first by name; else all rows, and why. Raises as :meth:`read` does."""
+        snapshot = _Snapshot(self, mark)
+        return snapshot.reading(persistently(snapshot.take, (StorageError, DataError), self.patience))
 
     def describe(self) -> dict[str, Any]:
         """Plain facts for the ledger and the hash of the settings."""
@@ -84,27 +94,56 @@ class FileSource:
 
 @dataclass
 class _Snapshot:
-    """One reading of all files, and what is remembered of a failed one: damaged files are read again only after
-    something about them changed."""
+    """One reading of all files, or of those that ``mark`` does not know, and what is remembered of a failed one:
+    damaged files are read again only after something about them changed."""
 
     source: FileSource
+    mark: Mark | None = None
+    found: Comparison = Comparison()
+    read: dict[str, FileMark] = field(default_factory=dict)
     damaged: Signature = ()
     damage: DataError | None = None
     header: tuple[str, list[str]] | None = None
 
     def take(self) -> list[pd.DataFrame]:
+        """The tables."""
+        begun = time.time_ns()
         before = self._signature()
         if self.damage is not None and self.damaged == before:
             raise self.damage
-        self.header = None
+        paths = self._chosen_files(before, begun)
+        states = {path: tuple(state) for path, *state in before}
+        self.read = {}
         try:
-            tables = [self._table(path) for path, *_ in before if not path.endswith(CHECKSUM)]
+            tables = [self._table(path, states, begun) for path in paths]
         except DataError as error:
             self.damaged, self.damage = before, error
             raise
         if self._signature() != before:
             raise StorageError(f"Files of {self._named} changed while they were read. Let their writer finish first.")
         return tables
+
+    def _chosen_files(self, before: Signature, begun: int) -> list[str]:
+        """The files to read: what ``mark`` knows and is as it was is left out."""
+        self.header, self.found = None, Comparison()
+        if self.mark is not None:
+            try:
+                self.found = compare(self.mark, before, begun)
+            except OSError as error:
+                raise _unreadable(str(error.filename), error) from error
+        if self.mark is None or self.found.why:
+            return [path for path, *_ in before if not path.endswith(CHECKSUM)]
+        self.header = (self.found.kept[0].path, list(self.mark.header))
+        return list(self.found.added)
+
+    def reading(self, tables: list[pd.DataFrame]) -> Reading:
+        """What :meth:`take` has found."""
+        names = [] if self.header is None else self.header[1]
+        raw = joined(tables) if tables else pd.DataFrame(columns=names)
+        frame = with_zone(raw, self.source.schema, self.source.zone)
+        marks = {file.path: file for file in self.found.kept} | self.read
+        mark = Mark(tuple(marks.values()), tuple(names), dtypes_of(raw, frame))
+        return Reading(frame, mark, bool(self.found.kept), self.found.why)
 
     @property
     def _named(self) -> str:
@@ -121,15 +160,18 @@ class _Snapshot:
             states = [(path, os.stat(path)) for path in (*found, *beside)]
         except OSError as error:
             raise _unreadable(str(error.filename), error) from error
-        return tuple((path, state.st_size, state.st_mtime_ns, state.st_ino) for path, state in states)
+        return tuple((path, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for path, s in states)
 
-    def _table(self, path: str) -> pd.DataFrame:
+    def _table(self, path: str, states: Mapping[str, Any], begun: int) -> pd.DataFrame:
         try:
             content = Path(path).read_bytes()
             beside = Path(path + CHECKSUM)
             promised = beside.read_bytes() if beside.exists() else None
         except OSError as error:
             raise _unreadable(path, error) from error
+        for name, data in ((path, content), (path + CHECKSUM, promised)):
+            if data is not None and name in states:  # one that has come since makes the snapshot be taken again
+                self.read[name] = FileMark.of(name, states[name], data, begun)
         reached("source.file")
         frame = whole_table(Path(path), content, promised, self.source.schema, self.source.proof == "required")
         return self._chosen(path, with_index(frame))

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from forecast.errors import StorageError, some
+from forecast.errors import StorageError, printable, some
 
 KEYS = ("unique_id", "cutoff", "ds", "step", "model")
 NOTES = ("source", "reason")
+COMPLETE = ("unique_id", "cutoff", "ds", "step")  # what no row may lack
 
 
 @dataclass(frozen=True)
@@ -50,27 +51,30 @@ class Form:
         return cls("integer" if whole else "text", "integer", None, tuple(outputs))
 
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """``frame`` with exactly these columns and types; stamps in microseconds. Raises ``StorageError``."""
+        """``frame`` with exactly these columns and types; stamps in microseconds.
+
+        Raises ``StorageError`` for a column that is missing or too many, and for a key or a whole number without a
+        value or that is none, naming the row (0-based) of ``frame``.
+        """
         missing = [name for name in self.columns if name not in frame.columns]
         extra = [name for name in frame.columns if name not in self.columns]
         if missing or extra:
             problem = f"lacks {some(missing)}" if missing else f"has {some(extra)} besides"
             raise StorageError(f"The table of forecasts {problem}; expected are {', '.join(self.columns)}.")
+        _check_complete(frame)
         typed = {name: self._typed(frame[name], name) for name in self.columns}
         return pd.DataFrame(typed).reset_index(drop=True)
 
     def _typed(self, column: pd.Series[Any], name: str) -> pd.Series[Any]:
         if name == "unique_id":
-            return column.astype(np.int64) if self.ids == "integer" else column.astype("str")
+            return _whole(column, name) if self.ids == "integer" else column.astype("str")
         if name in ("cutoff", "ds"):
-            return self._times(column)
+            return _whole(column, name) if self.times == "integer" else self._stamps(column)
         if name == "step":
-            return column.astype(np.int64)
+            return _whole(column, name)
         return column.astype("str") if name == "model" or name in NOTES else column.astype(np.float64)
 
-    def _times(self, column: pd.Series[Any]) -> pd.Series[Any]:
-        if self.times == "integer":
-            return column.astype(np.int64)
+    def _stamps(self, column: pd.Series[Any]) -> pd.Series[Any]:
         if self.times == "naive":
             return column.astype("datetime64[us]")
         if isinstance(column.dtype, pd.DatetimeTZDtype):
@@ -86,3 +90,28 @@ class Form:
     def from_facts(cls, facts: dict[str, Any]) -> Form:
         """What :meth:`facts` told."""
         return cls(facts["ids"], facts["times"], facts["zone"], tuple(facts["outputs"]))
+
+
+def _check_complete(frame: pd.DataFrame) -> None:
+    """Every row says which series, time and step it is of."""
+    empty = {name: frame[name].isna().to_numpy() for name in COMPLETE}
+    problems = [
+        f"{name}: nothing in row {int(cells.argmax())} of the forecasts" for name, cells in empty.items() if cells.any()
+    ]
+    if problems:
+        raise StorageError(f"{'; '.join(problems)}. Each row needs one.")
+
+
+def _whole(column: pd.Series[Any], name: str) -> pd.Series[Any]:
+    """The column in 64-bit integers, exactly, or ``StorageError``."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    if pd.api.types.is_signed_integer_dtype(numbers.dtype):
+        return numbers.astype(np.int64)
+    whole = (numbers % 1 == 0) & (numbers >= -(2.0**63)) & (numbers < 2.0**63)
+    if not whole.all():
+        row = int((~whole.to_numpy(dtype=bool)).argmax())
+        raise StorageError(
+            f"{name}: {printable(column.tolist()[row])} in row {row} of the forecasts is no whole number of 64 bits, "
+            f"which {name} is in this job. Publish other kinds of {name} under another job name."
+        )
+    return numbers.astype(np.int64)

@@ -29,6 +29,44 @@ MISSING = 0x7FF8000000000000  # the bits of a NaN: every missing cell hashes lik
 
 
 @dataclass(frozen=True)
+class RowSums:
+    """The hash of a table before its last step: of two stretches of rows it is the sum of theirs.
+
+    Attributes:
+        kinds: of each column its role, or name, and what it holds; stretches of different kinds have no sum.
+        rows: how many there are.
+        lanes: the sums over rows, modulo 2**64.
+    """
+
+    kinds: tuple[tuple[str, str], ...]
+    rows: int
+    lanes: tuple[int, ...]
+
+    def __add__(self, other: RowSums) -> RowSums:
+        if self.kinds != other.kinds:
+            raise ValueError(f"columns of other kinds: {self.kinds} and {other.kinds}")
+        lanes = tuple((one + two) % 2**64 for one, two in zip(self.lanes, other.lanes, strict=True))
+        return RowSums(self.kinds, self.rows + other.rows, lanes)
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal digits."""
+        digest = hashlib.sha256(json.dumps([VERSION, self.kinds, self.rows]).encode())
+        digest.update(np.array(self.lanes, dtype="<u8").tobytes())
+        return digest.hexdigest()
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"kinds": [list(kind) for kind in self.kinds], "rows": self.rows, "lanes": list(map(str, self.lanes))}
+
+    @classmethod
+    def from_facts(cls, facts: dict[str, Any]) -> RowSums:
+        """What :meth:`facts` told."""
+        kinds = tuple((str(name), str(kind)) for name, kind in facts["kinds"])
+        return cls(kinds, int(facts["rows"]), tuple(map(int, facts["lanes"])))
+
+
+@dataclass(frozen=True)
 class _Part:
     """The words of a column: one for each row, (N,) or, for each lane another, (N, 2); or in a table by ``codes``."""
 
@@ -42,7 +80,7 @@ class _Part:
 def data_hash(frame: pd.DataFrame, schema: Schema | None = None, columns: Sequence[str] = ()) -> str:
     """The hash of a long frame: 64 hexadecimal digits.
 
-    Series, times and target count, the static features that the schema names, and ``columns`` besides: no others. The
+    Series, times and target count, the covariates that the schema names, and ``columns`` besides: no others. The
     order of rows and of columns and the row index make no difference, nor does the width of a number's type; any
     other value, a row more or less (doubled ones too), a stamp, a time zone, an id as text instead of a number do.
     -0.0 is 0.0; every missing cell (NaN, None, NA, NaT) is the same; text that is no number, or no date, counts as it
@@ -50,19 +88,25 @@ def data_hash(frame: pd.DataFrame, schema: Schema | None = None, columns: Sequen
 
     Raises ``DataError`` when a column is not there.
     """
+    return row_sums(frame, schema, columns).digest
+
+
+def row_sums(frame: pd.DataFrame, schema: Schema | None = None, columns: Sequence[str] = ()) -> RowSums:
+    """What :func:`data_hash` is made of: to be carried on when rows are added."""
     schema = schema or Schema()
     roles = [schema.id_col] if schema.id_col in frame.columns else []
-    features = [name for name in schema.stat_exog or () if name in frame.columns]
+    exogenous = (*(schema.stat_exog or ()), *schema.hist_exog, *schema.futr_exog)
+    features = [name for name in exogenous if name in frame.columns]
     others = dict.fromkeys([*features, *columns])
-    return _hashed(frame, schema, [*roles, schema.time_col, schema.target_col, *sorted(others)])
+    return _summed(frame, schema, [*roles, schema.time_col, schema.target_col, *sorted(others)])
 
 
 def table_hash(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> str:
     """The hash of the rows of any table, static features for example, like :func:`data_hash`."""
-    return _hashed(frame, None, sorted(frame.columns if columns is None else columns))
+    return _summed(frame, None, sorted(frame.columns if columns is None else columns)).digest
 
 
-def _hashed(frame: pd.DataFrame, schema: Schema | None, names: Sequence[str]) -> str:
+def _summed(frame: pd.DataFrame, schema: Schema | None, names: Sequence[str]) -> RowSums:
     parts, kinds = [], []
     for name in names:
         count = list(frame.columns).count(name)
@@ -71,12 +115,9 @@ def _hashed(frame: pd.DataFrame, schema: Schema | None, names: Sequence[str]) ->
             raise DataError(Fault(name, problem, "Rename it, or say what the column is called."))
         kind, part = _part(frame[name], _role(name, schema))
         # Roles are told apart by their place, other columns by their names: renaming the id column changes nothing.
-        kinds.append([_role(name, schema) or name, kind])
+        kinds.append((_role(name, schema) or name, kind))
         parts.append(part)
-    sums = _sums(parts, len(frame))
-    digest = hashlib.sha256(json.dumps([VERSION, kinds, len(frame)]).encode())
-    digest.update(np.array(sums, dtype="<u8").tobytes())
-    return digest.hexdigest()
+    return RowSums(tuple(kinds), len(frame), tuple(_sums(parts, len(frame))))
 
 
 def _role(name: str, schema: Schema | None) -> str:

@@ -10,12 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from forecast.aliases import Freq, as_freq, plain_freq
 from forecast.batch.contract import Contract
 from forecast.batch.known import Arrival
+from forecast.batch.ledger.masking import scrubbed
 from forecast.batch.misfire import Policy
 from forecast.batch.models.refresh import ModelPolicy
 from forecast.batch.protocols import Sink, Source
-from forecast.batch.settings import JOB_NAME, without_secrets
+from forecast.batch.settings import JOB_NAME
 from forecast.batch.watch.settings import WatchSettings
 from forecast.batch.watch.webhook import Webhook
 from forecast.batch.when import now, zone_named
@@ -23,6 +25,7 @@ from forecast.checks import truth, whole_number
 from forecast.errors import ConfigError, printable
 from forecast.forecasts import Wanted, wanted
 from forecast.models import LARGEST_SIZE, name_of
+from forecast.panel.calendar import calendar_of
 from forecast.persist import versions
 from forecast.schema import Schema
 
@@ -44,10 +47,13 @@ class Job:
         name: tells jobs of one ledger apart; letters, digits, ``-``, ``_`` and ``.``.
         source: where the rows come from.
         h: steps to forecast.
-        freq: pandas alias or integer step. It must be given: one that is inferred may change with the data.
+        freq: pandas alias, integer step or :class:`~forecast.calendars.CustomBusiness`. It must be given: one that is
+            inferred may change with the data.
         model: a model's name, an object of :mod:`forecast.models`, or a :class:`ModelPolicy`.
         sink: where forecasts go; ``None`` for tables beside those of the ledger.
         static: a table with a row for each series, id and static features; a frame or a path.
+        future: a table with a row for each series and step to forecast: id, time and the columns of the schema's
+            ``futr_exog``; a frame or a path, read at each run. It may hold more rows.
         zone: the clock of times without a zone, of ``as_of`` and of slots.
         delay: how long after its stamp a row is known: steps, a duration ("2h"), ``None`` for one step.
         known_col: the column that says when a row became known; then the latest version of each row counts.
@@ -74,10 +80,11 @@ class Job:
     name: str
     source: Source = field(repr=False)
     h: int
-    freq: str | int
+    freq: Freq
     model: Any = DEFAULT_MODEL
     sink: Sink | None = field(default=None, repr=False)
     static: Any = field(default=None, repr=False)
+    future: Any = field(default=None, repr=False)
     zone: str = "UTC"
     delay: timedelta | str | int | None = None
     known_col: str | None = None
@@ -105,9 +112,10 @@ class Job:
             raise ConfigError(f"name={printable(self.name)}: letters, digits, '-', '_' and '.', at most 64.")
         if self.freq is None:
             raise ConfigError("freq of a job must be given ('D', 'h', 'MS' …): one inferred may change with the data.")
+        self._set("freq", as_freq(self.freq))
         self._check_numbers()
         zone_named(self.zone)
-        arrival = Arrival(self.freq, now() if isinstance(self.freq, str) else 0, self.zone, self.delay)
+        arrival = Arrival(self.freq, 0 if isinstance(self.freq, int) else now(), self.zone, self.delay)
         arrival.lag, arrival.grid  # noqa: B018 - checked when asked for
         asked = wanted(self.level, self.quantiles)
         self._set("level", asked.level)
@@ -115,6 +123,18 @@ class Job:
         self._set("folder", self.home)
         if not isinstance(self.model, ModelPolicy):
             self._set("model", ModelPolicy(model=self.model))
+        if bool(self.schema.futr_exog) != (self.future is not None):
+            raise ConfigError(
+                "schema.futr_exog and future go together: the columns that are known into the future, and the table "
+                f"that tells their next rows. Got futr_exog={list(self.schema.futr_exog)} and "
+                f"{'no' if self.future is None else 'a'} table."
+            )
+        calendar_of(self.schema)  # refuses what cannot be
+        if self.schema.time_features:
+            raise ConfigError(
+                f"time_features={list(self.schema.time_features)}: a job runs no code of the user's. Put what the "
+                "functions tell into the table of the future, as columns of schema.futr_exog."
+            )
         if self.webhook is not None:
             Webhook(self.webhook)  # refuses what is no address
 
@@ -165,16 +185,16 @@ class Job:
     def facts(self) -> dict[str, Any]:
         """The settings that forecasts depend on, as plain values without secrets."""
         names = ("h", "freq", "zone", "delay", "known_col", "season_length", "level", "quantiles", "seed")
-        plain = {name: getattr(self, name) for name in names}
+        plain = {name: getattr(self, name) for name in names} | {"freq": plain_freq(self.freq)}
         parts = {"schema": asdict(self.schema), "contract": _fields(self.contract), "model": _policy(self.model)}
         return dict(_plain({**plain, **parts}))
 
     def shown(self) -> dict[str, Any]:
         """All that is worth telling of the job, secrets masked: what its file says, or what it was made of."""
         if self.settings:
-            return dict(without_secrets(self.settings))
+            return dict(scrubbed(self.settings))
         places = {"source": self.source.describe(), "sink": self.open_sink().describe(), "ledger": self.ledger_url}
-        return dict(without_secrets({**self.facts(), **places}))
+        return dict(scrubbed({**self.facts(), **places}))
 
 
 def home_of(name: str, folder: str | Path | None) -> Path:

@@ -11,11 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.aliases import Freq
+from forecast.calendars import month_days
 from forecast.errors import ConfigError, DataError, Fault, printable
 from forecast.ingest.columns import id_column
+from forecast.ingest.local import to_wall
 from forecast.ingest.times import time_column
 from forecast.schema import Schema
-from forecast.timeline import DAY, Stamps, Timeline, fit_timeline
+from forecast.timeline import DAY, LAST_DAY, Stamps, Timeline, fit_timeline
 
 Bool = npt.NDArray[np.bool_]
 Int = npt.NDArray[np.int64]
@@ -30,7 +33,7 @@ class Arrival:
     """When rows become known, and the moment that it is asked of.
 
     Attributes:
-        freq: alias or integer step of the grid; may be left out where ``delay`` is a duration.
+        freq: alias, integer step or calendar of the grid; may be left out where ``delay`` is a duration.
         as_of: the moment: aware; with integer time, the last whole number that has begun by then.
         zone: the clock of times without a zone.
         delay: how long after its stamp a row is known: a number of steps, a duration (``"2h"``, a timedelta), or
@@ -44,7 +47,7 @@ class Arrival:
     Raises ``ConfigError`` for what cannot be used.
     """
 
-    freq: str | int | None
+    freq: Freq | None
     as_of: datetime | int
     zone: str = "UTC"
     delay: timedelta | str | int | None = None
@@ -88,7 +91,7 @@ class Arrival:
         """A grid of the frequency; where it lies within a step does not matter here."""
         if self.freq is None:
             return None
-        return fit_timeline(self.freq, EPOCH if isinstance(self.freq, str) else EPOCH.astype(np.int64))
+        return fit_timeline(self.freq, EPOCH.astype(np.int64) if isinstance(self.freq, int) else EPOCH)
 
     @property
     def moment(self) -> np.datetime64:
@@ -143,7 +146,9 @@ class Arrival:
         steps = 1 if lag is None else lag
         if grid is None or grid.kind == "step":
             return np.timedelta64(0, "us")
-        days = {"month": 31 * grid.step * steps + 31, "business": 2 * steps + 4}.get(grid.kind)
+        days = {"month": 31 * grid.step * steps + 31, "business": grid.calendar.longest * grid.step * steps + 7}.get(
+            grid.kind
+        )
         return np.timedelta64(grid.step * steps if days is None else days * DAY, "us")
 
     def _known_numbers(self, stamps: Stamps) -> Bool:
@@ -157,7 +162,7 @@ class Arrival:
                 f"delay={self.delay!r} is a duration, the times are whole numbers. Give a number of steps."
             )
         steps = 1 if self.lag is None else self.lag
-        limit = int(self.as_of) - steps * int(self.freq or 1)
+        limit = int(self.as_of) - steps * (self.freq if isinstance(self.freq, int) else 1)
         return np.asarray(stamps <= limit)
 
     def _instants(self, stamps: Stamps, tz: str | None) -> Stamps:
@@ -168,7 +173,8 @@ class Arrival:
                 f"freq={self.freq!r} is an integer step, but the times are dates. Give an alias like 'D'."
             )
         if grid is not None and grid.local:
-            return _to_utc(_later(_to_wall(stamps, tz), grid, lag), tz or self.zone)
+            wall = stamps if tz is None else to_wall(stamps, tz)
+            return _to_utc(_later(wall, grid, lag), tz or self.zone)
         begun = stamps if tz is not None else _to_utc(stamps, self.zone)
         if isinstance(lag, np.timedelta64):
             return begun + lag
@@ -179,7 +185,7 @@ class Arrival:
 def known_rows(
     frame: pd.DataFrame,
     schema: Schema,
-    freq: str | int | None,
+    freq: Freq | None,
     as_of: datetime | int,
     zone: str = "UTC",
     delay: timedelta | str | int | None = None,
@@ -207,7 +213,7 @@ def known_rows(
     return frame if known.all() else frame[known]
 
 
-def read_times(frame: pd.DataFrame, name: str, freq: str | int | None = None) -> tuple[Stamps, str | None, Bool]:
+def read_times(frame: pd.DataFrame, name: str, freq: Freq | None = None) -> tuple[Stamps, str | None, Bool]:
     """A column of times: stamps (UTC where zoned), their zone, and which rows cannot be read.
 
     Raises ``DataError`` when the column is not there or nothing in it can be read.
@@ -273,21 +279,15 @@ def _later(wall: Stamps, grid: Timeline, lag: int | np.timedelta64 | None) -> St
     days = wall.astype("datetime64[D]")
     time_of_day = wall - days
     if grid.kind == "business":
-        return np.asarray(np.busday_offset(days, steps, roll="backward").astype("datetime64[us]") + time_of_day)
+        return np.asarray(grid.calendar.later(days, steps * grid.step).astype("datetime64[us]") + time_of_day)
     months = days.astype("datetime64[M]")
     if grid.at_end and steps:
         return np.asarray((months + ((steps - 1) * grid.step + 1)).astype("datetime64[us]"))
     later = months + steps * grid.step
-    last_day = (later + 1).astype("datetime64[D]") - 1
-    moved = np.minimum(later.astype("datetime64[D]") + (days - months.astype("datetime64[D]")), last_day)
+    moved = np.minimum(month_days(later, 1) + (days - month_days(months, 1)), month_days(later, LAST_DAY))
+    on_grid = days == month_days(months, grid.day)  # the 30th that February cut short is the 30th again in March
+    moved = np.where(on_grid, month_days(later, grid.day), moved)
     return np.asarray(moved.astype("datetime64[us]") + time_of_day)
-
-
-def _to_wall(stamps: Stamps, tz: str | None) -> Stamps:
-    if tz is None:
-        return stamps
-    local = pd.DatetimeIndex(stamps).tz_localize("UTC").tz_convert(tz).tz_localize(None)
-    return local.to_numpy().astype("datetime64[us]")
 
 
 def _to_utc(wall: Stamps, zone: str) -> Stamps:

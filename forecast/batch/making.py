@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from forecast.batch.grown import why_not
 from forecast.batch.idsets import keep_ids, kept_ids
 from forecast.batch.inputs import Inputs, read_inputs
 from forecast.batch.interrupts import Interrupts
 from forecast.batch.key import RunKey
 from forecast.batch.ledger.ledger import Ledger
 from forecast.batch.ledger.records import RunRecord
+from forecast.batch.marks import Growing
 from forecast.batch.models.chain import fallback_chain
 from forecast.batch.models.fallback import Forecasts, forecasts_with_fallbacks
 from forecast.batch.models.memory import Memory, Remembering
@@ -26,6 +28,7 @@ from forecast.batch.models.store import ModelStore
 from forecast.batch.points import reached
 from forecast.batch.product import Product, counted, forecast_table, form_of, latest_cutoff
 from forecast.batch.protocols import Sink
+from forecast.batch.snapshot import Recalled, Snapshots
 from forecast.batch.timing import Timings
 from forecast.errors import ArtifactError, StorageError
 from forecast.model import Task
@@ -89,9 +92,11 @@ class Making:
         """The rows known at the slot."""
         name = self._before("data", "ids")
         before = kept_ids(self._ids_folder, name if isinstance(name, str) else None)
+        with self.timings.part("recall"):
+            kept = self._kept_rows()
         with self.timings.part("read"), self.interrupts.at_once():
-            inputs = read_inputs(self.job, self.slot, before)
-        for note in inputs.notes:
+            inputs = read_inputs(self.job, self.slot, before, kept)
+        for note in (*(kept.notes if kept else ()), *inputs.notes):
             self.say(note, logging.WARNING)
         for number, (series, faults) in enumerate(inputs.quarantined.items()):
             if number == NAMED:
@@ -142,6 +147,7 @@ class Making:
             "quarantined": len(inputs.quarantined),
             "by": made.counts(),
             **({} if own is None else {"states": own.counts(inputs.quarantined)}),
+            **({"reading": dict(inputs.reading)} if inputs.reading else {}),
         }
 
     def remember(self, plan: Plan) -> None:
@@ -157,6 +163,24 @@ class Making:
                 self.say(
                     f"the states of the series are not kept, the next run reads all rows: {error}", logging.WARNING
                 )
+
+    def keep_rows(self, inputs: Inputs) -> None:
+        """Keep the rows as they were read, for the next run to read new ones alone. Readers have the forecasts."""
+        if inputs.snapshot is None or inputs.reading.get("new_rows") == 0:
+            return
+        with self.timings.part("keep"):
+            try:
+                Snapshots.of(self.job.home).keep(inputs.snapshot, self.job, self.slot)
+            except (ArtifactError, OSError) as error:
+                self.say(f"the rows are not kept, the next run reads them all: {error}", logging.WARNING)
+
+    def _kept_rows(self) -> Recalled | None:
+        """The rows that runs before have read; ``None`` where they would be of no use."""
+        source = self.job.source
+        if not isinstance(source, Growing) or not source.incremental:
+            return None
+        why = why_not(self.job)
+        return Recalled(None, why) if why else Snapshots.of(self.job.home).recall(self.job, self.slot)
 
     def _recalled(self, choice: Choice, panel: Panel) -> Choice:
         """``choice`` with a model that remembers gone on from where the runs before got to."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.batch.idsets import Turnover, vanished_and_new
-from forecast.forecasts import as_index
+from forecast.panel.clock import as_index
 from forecast.panel.panel import Panel
 
 Int = npt.NDArray[np.int64]

@@ -21,6 +21,7 @@ from forecast.errors import ConfigError
 from forecast.forecasts import Wanted, wanted
 from forecast.models import build, create, named_training
 from forecast.schema import Schema
+from forecast.transformed import transformed
 
 Section = Mapping[str, Any]
 
@@ -52,6 +53,7 @@ def job_of(settings: Settings) -> Job:
         model=_policy(values["model"], wanted(values["level"], values["quantiles"])),
         sink=sink,
         static=values["static"],
+        future=values["future"],
         schema=schema,
         contract=build(Contract, {**values["contract"], "ids": _tuple("contract.ids", values["contract"]["ids"])}),
         ledger=values["ledger"] or url,
@@ -112,7 +114,7 @@ def _source(values: Section, schema: Schema) -> Source:
     if kind == "files":
         from forecast.batch.files import FileSource
 
-        options = {"patience": section["patience"], "proof": section["proof"]}
+        options = {key: section[key] for key in ("patience", "proof", "incremental")}
         return FileSource(section["files"], schema, zone=values["zone"], **options)
     if kind == "data":
         from forecast.batch.source import FunctionSource
@@ -164,6 +166,8 @@ def _policy(section: Section, asked: Wanted) -> ModelPolicy:
     shared = {key: section[key] for key in ("refresh_after", "refresh_on_drift", "warm_start")}
     shared["gate"] = build(Gate, gate) if judged else None
     if section["saved"] is not None:
+        if transformed(None, section) is not None:
+            raise ConfigError("transforms and output options go with model.name; a saved model has its own.")
         return ModelPolicy(saved=section["saved"], **shared)
     name = section["name"]
     if not isinstance(name, str):
@@ -173,7 +177,7 @@ def _policy(section: Section, asked: Wanted) -> ModelPolicy:
     if isinstance(own, tuple) and own:  # a net with quantiles can tell none but those that it was trained on
         model = replace(model, quantiles=tuple(sorted({*own, *asked.probs})))
     budget = {key: section[key] for key in ("max_steps", "max_time")}
-    return ModelPolicy(model=model, training=_training(section), **budget, **shared)
+    return ModelPolicy(model=transformed(model, section), training=_training(section), **budget, **shared)
 
 
 def _training(section: Section) -> Any:

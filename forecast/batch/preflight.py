@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from forecast.atomic import as_storage_errors
 from forecast.batch.form import Form
 from forecast.batch.protocols import Sink
 from forecast.batch.sinks import durable
@@ -17,7 +18,7 @@ COMPRESSED = 0.5  # share of their size in memory that forecasts hardly ever exc
 def check_home(home: Path) -> None:
     """Make the job's folder and see that it can be written. Raises ``StorageError``."""
     durable.check_folders(home)
-    with durable.as_storage_errors(home, 4096):
+    with as_storage_errors(home, 4096):
         durable.make_folders(home)
         durable.probe(home)
 

@@ -12,8 +12,9 @@ import pandas as pd
 
 from forecast.batch.form import Form
 from forecast.batch.key import RunKey
-from forecast.forecasts import Wanted, as_index, future_stamps, model_columns
+from forecast.forecasts import Wanted, future_stamps, model_columns
 from forecast.model import Prediction
+from forecast.panel.clock import as_index
 from forecast.panel.panel import Panel
 
 if TYPE_CHECKING:

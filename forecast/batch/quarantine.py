@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,32 +11,22 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.aliases import Freq
 from forecast.batch.contract import Contract, Problem
 from forecast.batch.known import Arrival, read_times
 from forecast.batch.observed import Observed
-from forecast.batch.repairs import common_grid, keep, longest_stretches, usable_rows, with_lost
-from forecast.batch.traits import with_traits
+from forecast.batch.steps import Steps
 from forecast.errors import ConfigError, DataError, Fault
-from forecast.ingest.columns import find_columns, id_column, target_column
+from forecast.ingest.exogenous import read_exogenous, with_exogenous
+from forecast.ingest.future import put_future, read_future
 from forecast.ingest.local import local_rows
-from forecast.ingest.normalize import lay_out, merge_duplicates, trim_leading
+from forecast.ingest.mend import Findings, mended_panel, on_grid, placed_rows
 from forecast.ingest.read import read
-from forecast.ingest.times import time_column
-from forecast.ingest.validate import (
-    Rows,
-    duplicate_faults,
-    gap_faults,
-    grid_faults,
-    jump_faults,
-    per_series,
-    value_faults,
-    with_series,
-)
+from forecast.ingest.traits import with_traits
+from forecast.ingest.validate import Rows, gap_faults, per_series, value_faults
 from forecast.panel.panel import Panel
 from forecast.schema import Schema
-from forecast.timeline import Timeline
 
-Bool = npt.NDArray[np.bool_]
 Int = npt.NDArray[np.int64]
 
 
@@ -54,6 +44,7 @@ class Inspection:
         problems: breaches of the contract, and rows that belong to no series.
         facts: plain values for the ledger, see :meth:`Observed.facts`.
         notes: conversions worth a line in the log.
+        steps: how far apart the rows of each series are, where there is nothing to say about any row.
     """
 
     panel: Panel
@@ -61,6 +52,7 @@ class Inspection:
     problems: tuple[Problem, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    steps: Steps | None = None
 
     @property
     def good(self) -> Int:
@@ -83,7 +75,7 @@ class Inspection:
 def inspect_rows(
     frame: pd.DataFrame,
     schema: Schema,
-    freq: str | int,
+    freq: Freq,
     contract: Contract | None = None,
     as_of: datetime | int | None = None,
     *,
@@ -92,13 +84,16 @@ def inspect_rows(
     known_col: str | None = None,
     previous_ids: pd.Index | None = None,
     static: Any = None,
+    future: Any = None,
+    h: int = 0,
     known: Panel | None = None,
 ) -> Inspection:
     """Read the rows known at ``as_of`` (see :func:`known_rows`, which takes the same arguments) into a panel.
 
     ``previous_ids`` are those of the run before. ``static`` is a table of static features, as :meth:`Forecaster.fit`
-    takes it; ``known`` is the history of a model that was fitted before, whose features stand in where rows lack them.
-    The frame is not changed.
+    takes it, ``future`` one of covariates for the ``h`` steps to forecast, as :meth:`Forecaster.predict` takes it;
+    ``known`` is the history of a model that was fitted before, whose features stand in where rows lack them. The frame
+    is not changed.
 
     Raises ``DataError`` for a frame of which no series can be read (columns missing or of a wrong kind, no readable
     time or number at all, another frequency throughout), ``ConfigError`` without a frequency. What breaks other rules
@@ -114,63 +109,56 @@ def inspect_rows(
         raise DataError(Fault("frame", f"there is no row{moment}", "Check the source, its query, and the delay."))
     frame = read(frame, schema)
     contract.check_columns(frame)
-    found = _Findings()
-    rows, tz, ids = _typed(frame, schema, freq, known_col, found)
-    rows, timeline = _on_grid(rows if tz is None else local_rows(rows, tz, freq), freq, tz, schema, found)
+    exogenous = read_exogenous(frame, schema, known)
+    if exogenous.header:
+        raise DataError(exogenous.header)
+    found = Noticed()
+    placed = placed_rows(frame, schema, freq, found, _undated(frame, known_col))
+    found.problems += [Problem("id", fault, False) for fault in placed.nameless]
+    found.add(exogenous.faults)
+    tz, rows = placed.tz, placed.rows
+    rows, timeline = on_grid(rows if tz is None else local_rows(rows, tz, freq), freq, tz, schema, found)
     rows = _in_range(rows, schema, contract, found)
     found.add(value_faults(rows, schema, np.zeros(len(rows.ids), dtype=bool)))
     found.add(gap_faults(rows, timeline, schema))
-    panel = _laid_out(rows, ids, timeline, schema)
+    plain = not (found.faults or found.problems or found.notes)
+    steps = Steps.of(rows, timeline.ordinals(rows.stamps)[0]) if plain else None
+    how = "last" if schema.duplicates == "raise" else schema.duplicates  # as mended_panel merges
+    panel = with_exogenous(mended_panel(rows, placed.ids, timeline, schema), rows, exogenous, how)
     panel, faults = with_traits(panel, frame, static, known, set(found.faults))
     found.add(faults)
-    due = None if as_of is None else Arrival(freq, as_of, zone, delay).latest(timeline)
-    seen = Observed(panel, len(frame), len(found.faults), due, previous_ids)
-    quarantined = {name: tuple(found.faults[name]) for name in panel.ids if name in found.faults}
+    if future is not None:
+        ahead = read_future(panel, future)
+        told = put_future(panel, ahead, h)
+        panel = told.panel
+        found.add([*ahead.faults, *told.faults])
+    arrival = None if as_of is None else Arrival(freq, as_of, zone, delay)
+    return replace(judged(panel, len(frame), contract, arrival, previous_ids, found), steps=steps)
+
+
+def judged(
+    panel: Panel,
+    rows: int,
+    contract: Contract,
+    arrival: Arrival | None,
+    previous_ids: pd.Index | None,
+    found: Noticed | None = None,
+) -> Inspection:
+    """What is to be said of a panel read from ``rows`` rows, of which ``found`` was noticed on the way."""
+    found = Noticed() if found is None else found
+    due = None if arrival is None else arrival.latest(panel.timeline)
+    seen = Observed(panel, rows, len(found.faults), due, previous_ids)
+    quarantined = (
+        {name: tuple(found.faults[name]) for name in panel.ids if name in found.faults} if found.faults else {}
+    )
     return Inspection(panel, quarantined, (*contract.problems(seen), *found.problems), seen.facts(), tuple(found.notes))
 
 
 @dataclass
-class _Findings:
-    """Everything noticed on the way."""
+class Noticed(Findings):
+    """What is wrong with single series, and with the data as the contract sees it."""
 
-    faults: dict[Any, list[Fault]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def add(self, faults: Iterable[Fault]) -> None:
-        """Put faults to their series. One that belongs to none is of the whole frame: raises ``DataError``."""
-        faults = list(faults)
-        whole = [fault for fault in faults if fault.series is None]
-        if whole:
-            raise DataError(whole)
-        for fault in faults:
-            self.faults.setdefault(fault.series, []).append(fault)
-
-
-def _typed(
-    frame: pd.DataFrame, schema: Schema, freq: str | int, known_col: str | None, found: _Findings
-) -> tuple[Rows, str | None, pd.Index]:
-    """The rows that can be placed, the zone of their times, and all ids."""
-    roles = [schema.time_col, schema.target_col]
-    header = find_columns(frame, schema, tuple([schema.id_col, *roles] if schema.id_col in frame.columns else roles))
-    if header:
-        raise DataError(header)
-    codes, ids, nameless = id_column(frame, schema.id_col)
-    times, tz = time_column(frame[schema.time_col], freq)
-    target = target_column(frame[schema.target_col])
-    owned = codes >= 0
-    if times.values is None or target.values is None or (nameless and owned.all()) or not owned.any():
-        raise DataError([*nameless, *times.faults, *target.faults])
-    undated = _undated(frame, known_col)
-    faults = with_series((*times.faults, *undated, *target.faults), codes, ids)
-    found.add(fault for fault in faults if fault.series is not None)
-    found.problems += [Problem("id", fault, False) for fault in nameless]
-    found.notes += [*times.notes, *target.notes]
-    usable = owned & ~_marked((*times.faults, *undated), len(frame))
-    if not usable.any():
-        raise DataError([*nameless, *faults])
-    values = np.where(np.isfinite(target.values), target.values, np.nan) if target.faults else target.values
-    return usable_rows(codes, times.values, values, ids, usable), tz, ids
 
 
 def _undated(frame: pd.DataFrame, known_col: str | None) -> tuple[Fault, ...]:
@@ -184,33 +172,7 @@ def _undated(frame: pd.DataFrame, known_col: str | None) -> tuple[Fault, ...]:
     return (Fault(known_col, "when the row became known cannot be read", remedy, None, tuple(unread.tolist())),)
 
 
-def _marked(faults: Iterable[Fault], rows: int) -> Bool:
-    marked = np.zeros(rows, dtype=bool)
-    for fault in faults:
-        marked[list(fault.rows)] = True
-    return marked
-
-
-def _on_grid(rows: Rows, freq: str | int, tz: str | None, schema: Schema, found: _Findings) -> tuple[Rows, Timeline]:
-    """The rows that lie on the grid of most of them, without absurd jumps."""
-    found.add(duplicate_faults(rows, schema))
-    timeline, exact = common_grid(rows, freq, tz, schema)
-    if not exact.all():
-        problem = f"times off the grid of freq={timeline.freq!r} that the other rows lie on (first {{first}})"
-        off = per_series(rows, ~exact, schema.time_col, problem, "Shift these rows onto it, or drop them.")
-        if len(off) == len(rows.ids):
-            raise DataError(grid_faults(rows, timeline, schema))
-        found.add(off)
-        rows = keep(rows, exact)
-    faults = grid_faults(rows, timeline, schema)
-    found.add(faults)
-    if faults:
-        jumps = jump_faults(rows, timeline.ordinals(rows.stamps)[0], timeline, schema)
-        rows = longest_stretches(rows, timeline, np.asarray(rows.ids.isin([fault.series for fault in jumps])))
-    return rows, timeline
-
-
-def _in_range(rows: Rows, schema: Schema, contract: Contract, found: _Findings) -> Rows:
+def _in_range(rows: Rows, schema: Schema, contract: Contract, found: Noticed) -> Rows:
     """The rows with values out of the contract's range unknown."""
     low, high = contract.min_value, contract.max_value
     wild = np.zeros(len(rows.values), dtype=bool)
@@ -224,14 +186,3 @@ def _in_range(rows: Rows, schema: Schema, contract: Contract, found: _Findings) 
     problem = f"values outside the contract's range {bounds} (first at {{first}})"
     found.add(per_series(rows, wild, schema.target_col, problem, "Mend them, or widen min_value and max_value."))
     return replace(rows, values=np.where(wild, np.nan, rows.values))
-
-
-def _laid_out(rows: Rows, ids: pd.Index, timeline: Timeline, schema: Schema) -> Panel:
-    """The panel of all ``ids``; a series without any known value keeps its rows, one without any row gets one."""
-    merged = merge_duplicates(rows, "last" if schema.duplicates == "raise" else schema.duplicates)
-    finite = np.isfinite(merged.values)
-    if not finite.any():
-        problem = "no series has any known value"
-        raise DataError(Fault(schema.target_col, problem, "Check the source: every value is missing or unusable."))
-    blank = np.bincount(merged.codes[finite], minlength=len(ids)) == 0
-    return lay_out(with_lost(trim_leading(merged, blank), ids), timeline, schema)

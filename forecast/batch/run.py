@@ -183,6 +183,7 @@ class _Run:
         code = PARTIAL if partial else DONE
         alerts: list[str] = []
         self.making.remember(plan)
+        self.making.keep_rows(plan.inputs)
         with suppress(ArtifactError, OSError):  # the next run prunes
             self.store.prune(self.job.keep_models)
         if self.job.watch is not None:

@@ -18,14 +18,13 @@ from typing import Any
 
 import yaml
 
-from forecast.batch.ledger.masking import HIDDEN, masked, scrubbed
+from forecast.batch.ledger.masking import VARIABLE, masked, scrubbed
 from forecast.errors import ConfigError, printable
 from forecast.resources import conf_dir
 
 LARGEST_FILE = 2**20
 DEEPEST = 20
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-VARIABLE = re.compile(r"\$\{oc\.env:([A-Za-z_][A-Za-z0-9_]*)(?:,([^}]*))?\}")
 # What yaml 1.2 takes for a number or a truth value, and nothing else: 1:30, 007, no and 2026-01-31 stay text.
 FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?\Z|[-+]?[0-9]+[eE][-+]?[0-9]+\Z"
 SCALARS = (
@@ -84,7 +83,7 @@ def from_mapping(
     values = _resolved(merged, os.environ if environ is None else environ, unset)
     if unset:
         raise ConfigError(f"{printable(where, 200)} refers to unset environment variables: {', '.join(unset)}.")
-    return Settings(name, values, without_secrets(merged))
+    return Settings(name, values, scrubbed(merged))
 
 
 def default_settings() -> dict[str, Any]:
@@ -222,19 +221,3 @@ def _resolved(value: Any, environ: Mapping[str, str], unset: list[str]) -> Any:
         return found or ""
 
     return VARIABLE.sub(variable, value)
-
-
-def without_secrets(value: Any, key: str = "") -> Any:
-    """``value`` with secrets masked: passwords, and all of a webhook's address but its host, for its path is one.
-
-    A variable is no secret, only what it stands for.
-    """
-    if isinstance(value, Mapping):
-        return {name: without_secrets(item, str(name)) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_secrets(item, key) for item in value]
-    if not isinstance(value, str) or VARIABLE.fullmatch(value):
-        return value
-    if key == "webhook":
-        return re.sub(r"://(?:\S*@)?([^/?#@\s]*).*", rf"://\1/{HIDDEN}", value, flags=re.DOTALL)
-    return scrubbed({key: value})[key] if key else scrubbed(value)

@@ -22,9 +22,10 @@ from forecast.batch.protocols import Confirm, Sink, Staged
 from forecast.batch.sinks import durable
 from forecast.batch.sinks.columnar import Parquet
 from forecast.batch.sinks.manifest import cutoff_fact
-from forecast.batch.sinks.names import folder_name, slot_name
+from forecast.batch.sinks.names import slot_name
 from forecast.batch.sinks.rows import prepared
 from forecast.errors import AlreadyRunningError, FencedError, StorageError, UnreachableError, printable
+from forecast.filenames import folder_name
 
 FORMAT = 1
 Claimed = Callable[[Publication], AbstractContextManager[tuple[Publication, Confirm]]]
@@ -79,9 +80,9 @@ class Spool:
         rows = self.folder / f"{_name(publication)}.parquet"
         needed = int(frame.memory_usage(deep=False).sum())
         durable.check_folders(self.folder)
-        with durable.as_storage_errors(rows, needed):
+        with atomic.as_storage_errors(rows, needed):
             durable.make_folders(self.folder)
-            with durable.locked(self.folder, self.patience):
+            with atomic.locked(self.folder, patience=self.patience):
                 draft = durable.Draft(rows)
                 try:
                     Parquet().write(frame, draft.file, {})
@@ -105,7 +106,7 @@ class Spool:
 
     def _notes(self) -> tuple[list[Waiting], tuple[str, ...]]:
         found, damaged = [], []
-        with durable.as_storage_errors(self.folder):
+        with atomic.as_storage_errors(self.folder):
             for note in sorted(self.folder.glob("*.json")):
                 try:
                     found.append(_read(note))
@@ -144,7 +145,7 @@ class Spool:
 
     def drop(self, waiting: Waiting) -> None:
         """Forget a publication: its note first, so that no note is ever without rows."""
-        with durable.as_storage_errors(waiting.note):
+        with atomic.as_storage_errors(waiting.note):
             waiting.note.unlink(missing_ok=True)
             atomic.sync_folder(self.folder)
             points.reached("spool.note.dropped")
@@ -154,7 +155,7 @@ class Spool:
         """Remove what dead runs left: temporary files, and rows without a note; returns how many."""
         if not self.folder.is_dir():
             return 0
-        with durable.as_storage_errors(self.folder), durable.locked(self.folder, self.patience):
+        with atomic.as_storage_errors(self.folder), atomic.locked(self.folder, patience=self.patience):
             stray = [*self.folder.glob(".*.tmp")]
             stray += [rows for rows in self.folder.glob("*.parquet") if not rows.with_suffix(".json").exists()]
             for path in stray:

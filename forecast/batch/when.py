@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import pandas as pd
 
+from forecast.aliases import Freq
 from forecast.errors import ConfigError, printable
 from forecast.timeline import Timeline, fit_timeline
 
@@ -22,7 +23,7 @@ class Timed(Protocol):
     """What of a job matters here: its grid, its zone and when it runs."""
 
     @property
-    def freq(self) -> str | int: ...
+    def freq(self) -> Freq: ...
     @property
     def zone(self) -> str: ...
     @property
@@ -101,7 +102,7 @@ def slots_between(job: Timed, first: datetime, last: datetime) -> list[datetime]
 
 def _grid(job: Timed, at: datetime) -> tuple[Timeline, int]:
     """The job's grid in wall time and the latest step on it at or before ``at``; integer times count days."""
-    freq = job.freq if isinstance(job.freq, str) else "D"
+    freq = "D" if isinstance(job.freq, int) else job.freq
     grid = fit_timeline(freq, np.array(["1970-01-01"], dtype="datetime64[us]"))
     wall = pd.Timestamp(at).tz_convert(job.zone).tz_localize(None) if grid.local else pd.Timestamp(at).tz_convert(None)
     stamp = np.array([wall.to_datetime64()], dtype="datetime64[us]")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -14,10 +12,10 @@ import pandas as pd
 
 from forecast.errors import DataError, Fault, ForecastWarning, some
 from forecast.ingest.columns import id_column, rows_where
-from forecast.ingest.features import feature_column
+from forecast.ingest.features import feature_columns, header_faults
 from forecast.ingest.read import read
 from forecast.ingest.validate import with_series
-from forecast.panel.covariates import Column, Covariates, Labels, Numbers
+from forecast.panel.covariates import Column, Covariates, Numbers
 from forecast.panel.panel import Panel
 from forecast.schema import Schema
 
@@ -58,7 +56,7 @@ def read_static(data: Any, schema: Schema, known: Covariates | None = None) -> T
     codes, ids, faults = id_column(frame, schema.id_col)
     twice = np.bincount(codes[codes >= 0], minlength=len(ids)) > 1
     repeats = with_series((_repeated(rows_where((codes >= 0) & twice[codes])),), codes, ids) if twice.any() else []
-    columns, wrong = _typed(frame, names, known, f" of {TABLE}")
+    columns, wrong = feature_columns(frame, names, known, f" of {TABLE}")
     nameless = [replace(fault, column=f"{fault.column} of {TABLE}") for fault in faults]
     found = (*nameless, *repeats, *with_series(tuple(wrong), codes, ids))
     return Table(ids, None if found else Covariates(tuple(columns)), found)
@@ -79,30 +77,11 @@ def static_columns(data: Any, schema: Schema, known: Covariates | None = None) -
     if headers:
         return Table(pd.Index([]), None, tuple(headers))
     codes, ids, faults = id_column(frame, schema.id_col)
-    columns, wrong = _typed(frame, names, known, "")
+    columns, wrong = feature_columns(frame, names, known, "")
     first = np.unique(codes, return_index=True)[1][-len(ids) :] if len(ids) else np.empty(0, dtype=np.int64)
     wrong += [fault for column in columns if (fault := _varying(column, first[codes])) is not None]
     found = (*faults, *with_series(tuple(wrong), codes, ids))
     return Table(ids, None if found else Covariates(tuple(columns)).take(first), found)
-
-
-def header_faults(frame: pd.DataFrame, names: Sequence[Any], schema: Schema, place: str) -> list[Fault]:
-    """Faults of the header: features missing, doubled or not named by text."""
-    faults = []
-    given = list(frame.columns)
-    for name in dict.fromkeys(names):
-        count = given.count(name)
-        where = f"{name}{place}"
-        if not isinstance(name, str):
-            faults.append(Fault(where, "the name of a feature must be text", "Rename it, or list others in stat_exog."))
-        elif count > 1:
-            faults.append(Fault(where, f"{count} columns have this name", "Rename or drop all but one."))
-        elif count == 0:
-            near = get_close_matches(name, [str(n) for n in given if n != schema.id_col], n=1, cutoff=0.6)
-            hint = f"Did you mean {near[0]!r}? " if near else ""
-            remedy = f"{hint}Add it, or fit with other stat_exog."
-            faults.append(Fault(where, f"no such column among {some(given, 8)}", remedy))
-    return faults
 
 
 def with_static(panel: Panel, table: Table | None, known: Panel | None = None) -> Panel:
@@ -152,7 +131,8 @@ def with_newborn(panel: Panel, table: Table | None, known: Panel) -> Panel:
     offsets = np.concatenate([panel.offsets, np.full(len(new), panel.offsets[-1])])
     first = np.concatenate([panel.first, np.full(len(new), panel.last.max() + 1)])
     static = panel.static.followed_by(table.covariates.take(new))
-    return replace(panel, ids=panel.ids.append(ids), offsets=offsets, first=first, static=static)
+    futr = None if panel.futr is None else panel.futr.at(np.append(np.arange(len(panel)), np.full(len(new), -1)))
+    return replace(panel, ids=panel.ids.append(ids), offsets=offsets, first=first, static=static, futr=futr)
 
 
 def _places(ids: pd.Index, sources: list[tuple[pd.Index, Covariates]]) -> tuple[Int, Covariates]:
@@ -214,18 +194,3 @@ def _varying(column: Column, first: Int) -> Fault | None:
         return None
     remedy = "A static feature has one value for each series: mend it, or take it out of stat_exog."
     return Fault(column.name, "the static feature varies", remedy, None, rows_where(~same))
-
-
-def _typed(
-    frame: pd.DataFrame, names: Sequence[str], known: Covariates | None, place: str
-) -> tuple[list[Column], list[Fault]]:
-    """The columns as numbers or labels, of the kind that ``known`` has, and what is wrong with them."""
-    columns: list[Column] = []
-    faults: list[Fault] = []
-    for name in names:
-        kind = None if known is None else type(known.column(name))
-        read_as = feature_column(frame[name], name, kind)
-        faults += [replace(fault, column=f"{name}{place}") for fault in read_as.faults]
-        if isinstance(read_as.values, (Numbers, Labels)):
-            columns.append(read_as.values)
-    return columns, faults

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.aliases import Freq, as_freq
 from forecast.errors import Fault, printable, some
 from forecast.ingest.columns import Column, rows_where
 from forecast.timeline import fit_timeline
@@ -21,7 +22,7 @@ EPOCHS = ((10**9, "s"), (10**11, "ms"), (10**14, "us"), (10**17, "ns"))
 LARGEST_TIME = 2 * 10**18  # room for a horizon below the largest int64
 
 
-def time_column(column: pd.Series[Any], freq: str | int | None = None) -> tuple[Column, str | None]:
+def time_column(column: pd.Series[Any], freq: Freq | None = None) -> tuple[Column, str | None]:
     """Stamps as ``datetime64[us]`` (UTC when zoned) or ``int64``, and the time zone's name or ``None``.
 
     Where some rows have faults the others are there; nothing is where all have. Periods become their first moment,
@@ -54,14 +55,20 @@ def _missing_time(name: str, missing: Bool) -> Fault:
 
 
 def _dates(column: pd.Series[Any], name: str) -> Column:
-    stamps = column.to_numpy().astype("datetime64[us]")
+    given = column.to_numpy()
+    stamps = given.astype("datetime64[us]", copy=False)
     missing = np.isnat(stamps)
-    return Column(stamps, (_missing_time(name, missing),) if missing.any() else ())
+    faults = [_missing_time(name, missing)] if missing.any() else []
+    finer = missing if given is stamps else (stamps != given) & ~missing
+    if given is not stamps and finer.any():
+        remedy = "Round to microseconds (.dt.round('us')), or number the rows with integers."
+        faults.append(Fault(name, "times finer than a microsecond", remedy, None, rows_where(finer)))
+    return Column(stamps, tuple(faults))
 
 
-def _period_stamps(column: pd.Series[Any], freq: str | int | None) -> pd.Series[Any]:
+def _period_stamps(column: pd.Series[Any], freq: Freq | None) -> pd.Series[Any]:
     start: pd.Series[Any] = column.dt.to_timestamp()
-    if not isinstance(freq, str):
+    if freq is None or isinstance(as_freq(freq), int):
         return start
     end: pd.Series[Any] = column.dt.to_timestamp(how="end").dt.normalize()
     for stamps in (start, end):

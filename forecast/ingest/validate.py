@@ -8,10 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.aliases import Freq
 from forecast.errors import Fault
+from forecast.inference import infer_freq
+from forecast.ingest.sorting import ordered
 from forecast.panel.panel import Panel
 from forecast.schema import Schema
-from forecast.timeline import SPARSEST, Stamps, Timeline, fit_timeline, infer_freq
+from forecast.timeline import DAY, MICROSECONDS, SPARSEST, Stamps, Timeline, fit_timeline
 
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
@@ -27,6 +30,7 @@ class Rows:
     values: Float  # (N,)
     row: Int  # (N,) position in the caller's frame
     ids: pd.Index
+    elapsed: bool = False  # whether the stamps are in UTC because no wall clock of their zone fits them
 
     @property
     def same(self) -> Bool:
@@ -37,11 +41,11 @@ class Rows:
 def sort_rows(codes: Int, stamps: Stamps, values: Float, ids: pd.Index) -> Rows:
     """Sort by series and time; frames that already are sorted are left alone."""
     same = codes[1:] == codes[:-1]
-    ordered = bool(((codes[1:] > codes[:-1]) | (same & (stamps[1:] >= stamps[:-1]))).all())
-    if ordered:
+    already = bool(((codes[1:] > codes[:-1]) | (same & (stamps[1:] >= stamps[:-1]))).all())
+    if already:
         return Rows(codes, stamps, values, np.arange(len(codes)), ids)
-    order = np.lexsort((stamps, codes))
-    return Rows(codes[order], stamps[order], values[order], order, ids)
+    order = ordered(codes, stamps)
+    return Rows(order.codes, order.stamps, values[order.row], order.row, ids)
 
 
 def per_series(rows: Rows, bad: Bool, column: str, problem: str, remedy: str) -> list[Fault]:
@@ -70,19 +74,51 @@ def duplicate_faults(rows: Rows, schema: Schema) -> list[Fault]:
     again = np.concatenate([[False], rows.same & (rows.stamps[1:] == rows.stamps[:-1])])
     bad = again | np.concatenate([again[1:], [False]])
     remedy = "Drop the repeats or pass duplicates='mean', 'sum', 'first' or 'last' to merge them."
+    if _clock_went_back(rows, again):
+        remedy = (
+            "If the clock went back there, say in which zone: .dt.tz_localize('Europe/Berlin', ambiguous='infer') on "
+            f"rows in their order. {remedy}"
+        )
     return per_series(rows, bad, schema.time_col, "duplicate times (first {first})", remedy)
 
 
-def choose_timeline(rows: Rows, freq: str | int | None, tz: str | None, schema: Schema) -> Timeline | Fault:
+def _clock_went_back(rows: Rows, again: Bool) -> bool:
+    """Whether all repeats look like the hour that a wall clock shows twice in autumn: early on one Sunday a year."""
+    if rows.stamps.dtype.kind != "M" or rows.elapsed or not again.any():
+        return False
+    days = rows.stamps.astype("datetime64[D]")
+    if (rows.stamps == days).all():
+        return False  # daily rows
+    when, sundays = rows.stamps[again], np.unique(days[again])
+    early = (when - when.astype("datetime64[D]")).astype(np.int64) < 4 * MICROSECONDS["h"]
+    once = np.unique(sundays.astype("datetime64[Y]")).size == sundays.size
+    return bool(early.all()) and once and bool(((sundays.astype(np.int64) + 3) % 7 == 6).all())
+
+
+def choose_timeline(rows: Rows, freq: Freq | None, tz: str | None, schema: Schema) -> Timeline | Fault:
     """The grid of the data: of ``freq`` where it is given, else inferred."""
     origin = rows.stamps[:1]
     if freq is not None:
         return fit_timeline(freq, origin, tz)
-    inferred = infer_freq(rows.stamps, rows.codes)
+    inferred = infer_freq(rows.stamps, rows.codes, rows.elapsed)
     if inferred is not None:
         return fit_timeline(inferred, origin, tz)
-    remedy = "Pass freq='…' ('h', 'D', 'W-SUN', 'MS' …, or an int step), or number the rows with integers."
-    return Fault(schema.time_col, f"no regular frequency fits the times ({_steps_seen(rows)})", remedy)
+    return Fault(schema.time_col, f"no regular frequency fits the times ({_steps_seen(rows)})", _irregular_remedy(rows))
+
+
+def _irregular_remedy(rows: Rows) -> str:
+    general = "Pass freq='…' ('h', 'D', 'W-SUN', 'MS' …, or an int step), or number the rows with integers."
+    if rows.stamps.dtype.kind != "M" or not rows.same.any():
+        return general
+    if rows.elapsed:
+        return f"If these are days elsewhere, use .dt.tz_convert('UTC') or the zone they are days of. {general}"
+    steps = (rows.stamps[1:] - rows.stamps[:-1])[rows.same].astype(np.int64)
+    if (steps % DAY == 0).all() and (steps == DAY).any():
+        return (
+            "For trading days with holidays use freq='B', whose gaps are unknown values, or "
+            f"forecast.CustomBusiness(holidays=[…]). Else: {general}"
+        )
+    return general
 
 
 def _steps_seen(rows: Rows) -> str:
@@ -129,22 +165,36 @@ def grid_faults(rows: Rows, timeline: Timeline, schema: Schema) -> list[Fault]:
     column = schema.time_col
     if not exact.all():
         problem = f"times off the grid of freq={timeline.freq!r} (first {{first}})"
-        return per_series(rows, ~exact, column, problem, freq_remedy(rows))
+        return per_series(rows, ~exact, column, problem, freq_remedy(rows, timeline))
     coarse = coarse_faults(rows, ordinals, timeline, schema)
-    steps = np.diff(ordinals)[rows.same]
-    steps = steps[steps > 0]
-    if steps.size > 1 and not (coarse and (steps == 1).any()):  # else some series are of this frequency
-        common = commonest(steps)
-        if common > 1:
-            problem = f"the rows are {common} steps of freq={timeline.freq!r} apart"
-            return [Fault(column, problem, freq_remedy(rows))]
+    common = _common_gap(rows, ordinals, bool(coarse))
+    if common > 1:
+        problem = f"the rows are {common} steps of freq={timeline.freq!r} apart"
+        return [Fault(column, problem, freq_remedy(rows, timeline))]
     return [*coarse, *jump_faults(rows, ordinals, timeline, schema)]
 
 
-def freq_remedy(rows: Rows) -> str:
+def _common_gap(rows: Rows, ordinals: Int, coarse: bool) -> int:
+    """The steps between most rows of a series; 0 for none, or where some are ``coarse`` and others step by one."""
+    steps = np.diff(ordinals)
+    taken = rows.same & (steps > 0)
+    many, single = int(taken.sum()), int((taken & (steps == 1)).sum())
+    if many < 2 or 2 * single >= many or (coarse and single):  # some series are of this frequency
+        return 0
+    return commonest(steps[taken])
+
+
+def freq_remedy(rows: Rows, timeline: Timeline) -> str:
     """What to do about a frequency that does not fit; looks the right one up, so only once something is wrong."""
-    hint = infer_freq(rows.stamps, rows.codes)
-    return f"The data look like freq={hint!r}." if hint is not None else "Pass the freq of the data, or mend them."
+    hint = infer_freq(rows.stamps, rows.codes, rows.elapsed)
+    if hint is not None:
+        return f"The data look like freq={hint!r}."
+    if timeline.tz is not None and timeline.kind == "tick" and timeline.step % DAY == 0:
+        return (
+            "freq='D' counts days on the clock of the zone, freq='24h' elapsed hours: pass the other, mend the data, "
+            "or use .dt.tz_convert on the zone they are days of."
+        )
+    return "Pass the freq of the data, or mend them."
 
 
 def commonest(steps: Int) -> int:
@@ -155,16 +205,18 @@ def commonest(steps: Int) -> int:
 
 def coarse_faults(rows: Rows, ordinals: Int, timeline: Timeline, schema: Schema) -> list[Fault]:
     """Series of a coarser frequency than the grid, which would be mostly gaps on it."""
-    steps, codes = np.diff(ordinals), rows.codes[1:]
-    step_taken = rows.same & (steps > 0)
-    steps, codes = steps[step_taken], codes[step_taken]
+    steps = np.diff(ordinals)
+    taken = rows.same & (steps > 0)
+    if not (taken & (steps > 1)).any():
+        return []
+    steps, codes = steps[taken], rows.codes[1:][taken]
     total = np.bincount(codes, minlength=len(rows.ids))
     single = np.bincount(codes[steps == 1], minlength=len(rows.ids))
     # A series that steps by one now and then is of this frequency, with many gaps.
     suspects = np.flatnonzero((total >= 2) & (single * 10 <= total))
     if not suspects.size:
         return []
-    remedy = "Fit one Forecaster for each frequency, or resample all series to one."
+    remedy = "Fit one Forecaster for each frequency (freq='each' does), or resample all series to one."
     bounds = np.searchsorted(codes, [suspects, suspects + 1])
     faults = []
     for code, start, stop in zip(suspects.tolist(), *bounds.tolist(), strict=True):
@@ -194,10 +246,10 @@ def value_faults(rows: Rows, schema: Schema, begun: Bool) -> list[Fault]:
     missing = np.isnan(rows.values)
     known = np.bincount(rows.codes[~missing], minlength=len(rows.ids))
     empty = ((known == 0) & ~begun)[rows.codes]
-    remedy = "Drop the series or pass on_bad_series='skip'."
+    remedy = "Drop the series or pass on_bad_series='skip' or 'fallback'."
     faults = per_series(rows, empty, schema.target_col, "no known value at all", remedy)
     if schema.missing == "raise":
-        remedy = "Fill them in or pass missing='mask', 'ffill', 'interpolate' or 'zero'."
+        remedy = "Fill them in or pass missing='mask', 'ffill', 'interpolate', 'zero' or 'seasonal'."
         faults += per_series(rows, missing & ~empty, schema.target_col, "missing values (first {first})", remedy)
     return faults
 
@@ -208,7 +260,7 @@ def gap_faults(rows: Rows, timeline: Timeline, schema: Schema) -> list[Fault]:
         return []
     ordinals, _ = timeline.ordinals(rows.stamps)
     after = np.concatenate([[False], rows.same & (np.diff(ordinals) > 1)])
-    remedy = "Add the rows or pass missing='mask', 'ffill', 'interpolate' or 'zero'."
+    remedy = "Add the rows or pass missing='mask', 'ffill', 'interpolate', 'zero' or 'seasonal'."
     return per_series(rows, after, schema.time_col, "rows are missing before {first}", remedy)
 
 

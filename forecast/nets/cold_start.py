@@ -76,7 +76,7 @@ class ColdStart:
     num_layers: int = 1
     dropout: float = 0.2
     quantiles: tuple[float, ...] = ()
-    needs: ClassVar[Needs] = Needs(static=True, cold=True)
+    needs: ClassVar[Needs] = Needs(static=True, futr=False, cold=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` without static features and for an unknown cell."""

@@ -38,5 +38,5 @@ def direct_net(
     facts: Facts, cell: str, hidden_size: int, num_layers: int, dropout: float, bidirectional: bool, skip: bool
 ) -> EncoderDecoder:
     """A recurrent encoder with the direct decoder."""
-    encoder = Encoder(cell, facts.channels, hidden_size, num_layers, dropout, bidirectional)
+    encoder = Encoder(cell, facts.inputs, hidden_size, num_layers, dropout, bidirectional)
     return EncoderDecoder(facts, encoder, Direct(encoder.width, facts.h, facts.probs, dropout), skip)

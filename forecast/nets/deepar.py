@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +63,8 @@ class DeepARNet(nn.Module):
     the season before). So nothing depends on the level of the window: in training each row of the past is a forecast
     too, and must not be told where the window will end.
     """
+
+    judged_by_density: ClassVar[bool] = True  # see forecast.nets.revin
 
     def __init__(self, facts: Facts, spec: DeepAR) -> None:
         super().__init__()

@@ -91,7 +91,7 @@ class DilatedRNN:
     dropout: float = 0.0
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
-    needs: ClassVar[Needs] = Needs(static=True)
+    needs: ClassVar[Needs] = Needs(static=True, hist=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for an unknown cell or dilations that cannot be."""
@@ -103,5 +103,5 @@ class DilatedRNN:
                 f"dilations={list(self.dilations)}: the first lies beyond the window of {facts.input_size} rows. "
                 "Lower it, or raise input_size."
             )
-        encoder = DilatedEncoder(self.cell, facts.channels, self.hidden_size, self.dilations, self.dropout)
+        encoder = DilatedEncoder(self.cell, facts.inputs, self.hidden_size, self.dilations, self.dropout)
         return Readout(facts, encoder, encoder.width, self.dropout, self.seasonal_skip)

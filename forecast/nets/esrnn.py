@@ -171,7 +171,7 @@ class ESRNN:
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
-    needs: ClassVar[Needs] = Needs(series=True, levels=True, whole=WHOLE, static=True)
+    needs: ClassVar[Needs] = Needs(series=True, levels=True, whole=WHOLE, static=True, futr=False)
 
     input_size: int | None = None
     window: int | None = None

@@ -7,8 +7,13 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from forecast.windows.gather import Batch
+
+# Covariates speak softly beside the values: there are many of them, few rows where they say something, and what they say
+# directly goes by way of the regression. At full strength they were learned by heart (stallion, validation cutoffs).
+COVARIATE_RATE = 0.1
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class Facts:
         series: how many series the net is trained on, for nets with parameters of each (see :class:`Needs`); else 0.
         positive: whether every known value trained on is above zero; told to nets that work on levels, else False.
         static: cells of ``Batch.static``, for nets that read static features; 0 when there are none.
+        hist: cells of a row of ``Batch.hist``, covariates known up to the cutoff; 0 when there are none.
+        futr: cells of a row of ``Batch.futr``, covariates known into the future; 0 when there are none.
     """
 
     input_size: int
@@ -34,6 +41,13 @@ class Facts:
     series: int = 0
     positive: bool = False
     static: int = 0
+    hist: int = 0
+    futr: int = 0
+
+    @property
+    def inputs(self) -> int:
+        """Cells of a row of :func:`inputs`."""
+        return self.channels + self.hist + self.futr
 
     @property
     def outputs(self) -> int:
@@ -56,6 +70,10 @@ class Needs:
             because the net learns from every row of it. A series that is shorter is one window; batches take the series
             in turn, and are never larger than there are windows.
         static: reads static features where the panel has any: ``Batch.static`` is filled in, ``Facts.static`` counts.
+        hist: reads covariates known up to the cutoff where the panel has any: ``Batch.hist`` is filled in and, by
+            :func:`inputs`, part of what the net reads of each row.
+        futr: covariates known into the future are put to use: the net's windows are rid of their effect and its
+            forecasts given it (:mod:`forecast.nets.regression`); :func:`inputs` has them too.
         cold: forecasts from static features alone. The net gives ``input_size + h`` steps, the first ones of a series,
             in units of the panel; see :mod:`forecast.training.cold`.
     """
@@ -65,6 +83,8 @@ class Needs:
     spread: bool = True
     whole: int = 0
     static: bool = False
+    hist: bool = False
+    futr: bool = True
     cold: bool = False
 
 
@@ -92,7 +112,18 @@ class Architecture(Protocol):
 
 
 def inputs(batch: Batch) -> Tensor:
-    """The past as (B, input_size, channels): values, then the indicator of known rows where there is one."""
-    if batch.observed is None:
-        return batch.past.unsqueeze(-1)
-    return torch.stack((batch.past, batch.observed), dim=-1)
+    """The past as (B, input_size, inputs): values, the indicator of known rows where there is one, covariates."""
+    rows = batch.past.shape[1]
+    parts = [part.unsqueeze(-1) for part in (batch.past, batch.observed) if part is not None]
+    parts += [COVARIATE_RATE * part[:, :rows] for part in (batch.hist, batch.futr) if part is not None]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+
+def followed(batch: Batch, own: Tensor, first: int) -> Batch:
+    """Rows forecast, ``own`` (B, rows) from step ``first`` of the horizon on, as if they were the past: all known,
+    covariates of the future where there are any, nothing known of the others."""
+    size, rows = batch.past.shape[1], own.shape[1]
+    observed = None if batch.observed is None else torch.ones_like(own)
+    hist = None if batch.hist is None else batch.hist.new_zeros(len(own), rows, batch.hist.shape[2])
+    futr = None if batch.futr is None else functional.pad(batch.futr, (0, 0, 0, rows))[:, size + first :][:, :rows]
+    return Batch(own, observed, hist=hist, futr=futr)

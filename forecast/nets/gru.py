@@ -33,7 +33,7 @@ class GRU:
     bidirectional: bool = False
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
-    needs: ClassVar[Needs] = Needs(static=True)
+    needs: ClassVar[Needs] = Needs(static=True, hist=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``."""

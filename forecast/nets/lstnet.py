@@ -61,7 +61,7 @@ class LSTNetwork(nn.Module):
         super().__init__()
         self.kernel = taste.kernel
         self.shape = (facts.h, facts.outputs)
-        self.convolve = nn.Linear(facts.channels * taste.kernel, taste.hidden_size)
+        self.convolve = nn.Linear(facts.inputs * taste.kernel, taste.hidden_size)
         self.rnn = recurrent("gru", taste.hidden_size, taste.hidden_size)
         self.skip_rnn = None if season is None else SkipGRU(taste.hidden_size, taste.skip_size, season)
         width = taste.hidden_size + (0 if season is None else season * taste.skip_size)

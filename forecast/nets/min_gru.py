@@ -55,11 +55,11 @@ class MinGRU:
     dropout: float = 0.0
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
-    needs: ClassVar[Needs] = Needs(static=True)
+    needs: ClassVar[Needs] = Needs(static=True, hist=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for a size below 1."""
         at_least_one(hidden_size=self.hidden_size, num_layers=self.num_layers, kernel=self.kernel)
         layers = [MinGRULayer(self.hidden_size, facts.input_size) for _ in range(self.num_layers)]
-        encoder = MinimalEncoder(facts.channels, self.kernel, self.hidden_size, layers, self.dropout)
+        encoder = MinimalEncoder(facts.inputs, self.kernel, self.hidden_size, layers, self.dropout)
         return Readout(facts, encoder, self.hidden_size, self.dropout, self.seasonal_skip)

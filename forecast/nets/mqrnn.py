@@ -147,6 +147,6 @@ class MQRNN:
             local_size=self.local_size,
             forks=self.forks,
         )
-        encoder = Encoder("lstm", facts.channels, self.hidden_size, self.num_layers, self.dropout, False)
+        encoder = Encoder("lstm", facts.inputs, self.hidden_size, self.num_layers, self.dropout, False)
         decoder = Decoder(facts, self.hidden_size, self.context_size, self.local_size, self.dropout)
         return MQRNNNet(facts, encoder, decoder, self.forks, self.seasonal_skip)

@@ -59,10 +59,10 @@ class ResidualRNN:
     dropout: float = 0.0
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
-    needs: ClassVar[Needs] = Needs(static=True)
+    needs: ClassVar[Needs] = Needs(static=True, hist=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for an unknown cell or a size below 1."""
         at_least_one(hidden_size=self.hidden_size, num_layers=self.num_layers)
-        encoder = ResidualEncoder(self.cell, facts.channels, self.hidden_size, self.num_layers, self.dropout)
+        encoder = ResidualEncoder(self.cell, facts.inputs, self.hidden_size, self.num_layers, self.dropout)
         return Readout(facts, encoder, self.hidden_size, self.dropout, self.seasonal_skip)

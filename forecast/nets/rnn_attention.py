@@ -62,14 +62,12 @@ class RNNAttention:
     bidirectional: bool = False
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
-    needs: ClassVar[Needs] = Needs(static=True)
+    needs: ClassVar[Needs] = Needs(static=True, hist=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for an unknown cell, or heads that do not divide."""
         at_least_one(hidden_size=self.hidden_size, num_layers=self.num_layers, heads=self.heads)
-        encoder = Encoder(
-            self.cell, facts.channels, self.hidden_size, self.num_layers, self.dropout, self.bidirectional
-        )
+        encoder = Encoder(self.cell, facts.inputs, self.hidden_size, self.num_layers, self.dropout, self.bidirectional)
         if encoder.width % self.heads:
             raise ConfigError(
                 f"heads={self.heads} do not divide a state of width {encoder.width}. Change heads or hidden_size."

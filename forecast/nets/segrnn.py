@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from forecast.errors import ConfigError
 from forecast.nets.encoders import State, recurrent, top
-from forecast.nets.facts import Facts, Needs, inputs
+from forecast.nets.facts import Facts, Needs, followed, inputs
 from forecast.nets.heads import head, point_index
 from forecast.nets.segments import segment_length, segments
 from forecast.nets.skip import SeasonalSkip
@@ -48,7 +48,7 @@ class SegRNNNet(nn.Module):
         self.point = point_index(facts.probs)
         self.parallel = decoding == "parallel"
         self.future_segments = ceil(facts.h / segment)
-        self.embed = nn.Linear(segment * facts.channels, hidden_size)
+        self.embed = nn.Linear(segment * facts.inputs, hidden_size)
         self.encoder = recurrent(cell, hidden_size, hidden_size, num_layers, dropout)
         if self.parallel:
             self.position = nn.Parameter(torch.randn(self.future_segments, hidden_size) * 0.1)
@@ -78,7 +78,7 @@ class SegRNNNet(nn.Module):
         for first in range(0, self.h, self.segment):
             if outputs:
                 own = outputs[-1][..., self.point]  # (B, segment)
-                read = inputs(Batch(own, None if batch.observed is None else torch.ones_like(own)))
+                read = inputs(followed(batch, own, first - self.segment))
                 _, state = self.encoder(functional.relu(self.embed(segments(read, self.segment))), state)
             now = skip[:, first : first + self.segment]  # the last segment may be shorter
             steps = self.project(self.dropout(top(state))).unflatten(-1, (self.segment, -1))
@@ -132,7 +132,7 @@ class SegRNN:
     @property
     def needs(self) -> Needs:
         """Static features, where there are any; windows in the units that ``scaling`` says."""
-        return Needs(static=True, spread=self.scaling == "window")
+        return Needs(static=True, hist=True, spread=self.scaling == "window")
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for an unknown cell, decoding or scaling."""

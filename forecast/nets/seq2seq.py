@@ -38,13 +38,11 @@ class Seq2Seq:
     teacher_forcing: float = 0.5
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
-    needs: ClassVar[Needs] = Needs(static=True)
+    needs: ClassVar[Needs] = Needs(static=True, hist=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``."""
-        encoder = Encoder(
-            self.cell, facts.channels, self.hidden_size, self.num_layers, self.dropout, self.bidirectional
-        )
+        encoder = Encoder(self.cell, facts.inputs, self.hidden_size, self.num_layers, self.dropout, self.bidirectional)
         decoder = Recursive(
             self.cell, encoder.width, self.num_layers, facts.h, facts.probs, self.dropout, self.teacher_forcing
         )

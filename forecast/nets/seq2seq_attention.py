@@ -75,13 +75,11 @@ class Seq2SeqAttention:
     teacher_forcing: float = 0.5
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
-    needs: ClassVar[Needs] = Needs(static=True)
+    needs: ClassVar[Needs] = Needs(static=True, hist=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for an unknown attention or cell."""
-        encoder = Encoder(
-            self.cell, facts.channels, self.hidden_size, self.num_layers, self.dropout, self.bidirectional
-        )
+        encoder = Encoder(self.cell, facts.inputs, self.hidden_size, self.num_layers, self.dropout, self.bidirectional)
         width = encoder.width
         keys = key_map(self.attention, width)
         attentive = Attentive(self.attention, self.cell, 2, width, self.num_layers, self.dropout)

@@ -57,7 +57,7 @@ class XLSTM:
     dropout: float = 0.0
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
-    needs: ClassVar[Needs] = Needs(static=True)
+    needs: ClassVar[Needs] = Needs(static=True, hist=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for unknown blocks, or a width the heads do not divide."""
@@ -67,5 +67,5 @@ class XLSTM:
         if self.hidden_size % self.heads:
             raise ConfigError(f"hidden_size={self.hidden_size} must be a multiple of heads={self.heads}.")
         segment = segment_length(self.segment, facts)
-        encoder = XLSTMEncoder(facts.channels, segment, self.hidden_size, self.blocks, self.heads, self.dropout)
+        encoder = XLSTMEncoder(facts.inputs, segment, self.hidden_size, self.blocks, self.heads, self.dropout)
         return Readout(facts, encoder, self.hidden_size, self.dropout, self.seasonal_skip)

@@ -17,7 +17,8 @@ Int = npt.NDArray[np.int64]
 def append(history: Panel, new: Panel) -> Panel:
     """``history`` followed by ``new``, series by series; gaps between them are unknown, new series come last.
 
-    Static features are those of ``new`` where it has the series: they are the latest known.
+    Static features are those of ``new`` where it has the series: they are the latest known. Covariates that change over
+    time go with their rows.
 
     Both are on the same timeline. Raises ``DataError`` naming every series whose new rows start before its history
     ends, absurdly long after it, or, with ``missing="raise"``, not right after it.
@@ -33,17 +34,28 @@ def append(history: Panel, new: Panel) -> Panel:
     first = np.concatenate([history.first, new.first[~known]])
     lengths = last - first + 1
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    values = np.full(int(offsets[-1]), np.nan)
-    values[ranges(offsets[: len(history)], history.lengths)] = history.values
     target = place.copy()
     target[~known] = len(history) + np.arange((~known).sum())
-    values[ranges(offsets[:-1][target] + new.first - first[target], new.lengths)] = new.values
+    source = np.full(int(offsets[-1]), -1, dtype=np.int64)  # of each row: one of the history, or of the new ones after
+    source[ranges(offsets[: len(history)], history.lengths)] = np.arange(len(history.values))
+    new_rows = np.arange(len(history.values), len(history.values) + len(new.values))
+    source[ranges(offsets[:-1][target] + new.first - first[target], new.lengths)] = new_rows
+    values = np.concatenate([history.values, new.values, [np.nan]])[source]
     static = None
     if history.static is not None and new.static is not None:
         row = np.concatenate([np.arange(len(history)), len(history) + np.flatnonzero(~known)])
         row[place[known]] = len(history) + np.flatnonzero(known)
         static = history.static.followed_by(new.static).take(row)
-    return replace(history, ids=ids, values=values, offsets=offsets, first=first, static=static)
+    hist = None
+    if history.hist is not None and new.hist is not None:
+        hist = history.hist.followed_by(new.hist).at(source)
+    futr = None
+    if history.futr is not None and new.futr is not None:
+        old_place, new_place = np.full((2, len(ids)), -1, dtype=np.int64)
+        old_place[: len(history)] = np.arange(len(history))
+        new_place[target] = np.arange(len(new))
+        futr = history.futr.at(old_place).overlaid(new.futr.at(new_place))
+    return replace(history, ids=ids, values=values, offsets=offsets, first=first, static=static, hist=hist, futr=futr)
 
 
 def _join_faults(history: Panel, new: Panel, known: Int, place: Int) -> list[Fault]:
@@ -64,6 +76,6 @@ def _join_faults(history: Panel, new: Panel, known: Int, place: Int) -> list[Fau
             remedy = "Mend the wrong stamp, or fit again without the old rows."
         elif gap[at]:
             problem += ": rows are missing between them"
-            remedy = "Add the rows, or fit with missing='mask', 'ffill', 'interpolate' or 'zero'."
+            remedy = "Add the rows, or fit with missing='mask', 'ffill', 'interpolate', 'zero' or 'seasonal'."
         faults.append(Fault(history.schema.time_col, problem, remedy, new.ids[known[at]]))
     return faults

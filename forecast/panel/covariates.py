@@ -6,6 +6,7 @@ What a row is belongs to the owner: a panel's static features have one for each 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,10 @@ class Numbers:
         """The column at ``rows``, missing where that is -1."""
         return replace(self, values=np.append(self.values, np.nan)[rows])
 
+    def cells(self) -> Float:
+        """The values, for a frame."""
+        return self.values
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -55,6 +60,10 @@ class Labels:
     def at(self, rows: Int) -> Labels:
         """The column at ``rows``, missing where that is -1."""
         return replace(self, codes=np.append(self.codes, -1)[rows])
+
+    def cells(self) -> npt.NDArray[np.object_]:
+        """Each row's label, ``None`` where missing, for a frame."""
+        return np.array([*self.labels, None], dtype=object)[self.codes]
 
     def codes_in(self, labels: tuple[str, ...]) -> Int:
         """Each row's place in another list of labels, shape (R,); -1 where missing or not in it."""
@@ -99,6 +108,10 @@ class Covariates:
             if column.name == name:
                 return column
         raise KeyError(name)
+
+    def cells(self) -> dict[str, npt.NDArray[Any]]:
+        """What a frame holds of each column: floats, or text with ``None`` where missing."""
+        return {column.name: column.cells() for column in self.columns}
 
     def take(self, rows: Int) -> Covariates:
         """The table at ``rows``, in that order."""

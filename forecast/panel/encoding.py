@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,18 +21,22 @@ MOST_LABELS = 1000
 class NumberCode:
     """A numeric column as standard deviations from the mean of the rows trained on, within ±10; 0 where missing.
 
-    ``indicator`` adds a second cell, 1 where the value is missing: there is one when some row trained on had none.
+    ``indicator`` adds a cell, 1 where the value is missing: there is one when some row trained on had none. ``within``
+    adds another, the last: the distance from the mean in units of how far values lie from the mean of their own series,
+    for windows to take relative to where they end. Prices that differ tenfold between series and by a hundredth within
+    them would tell nothing of time otherwise. It is as large as need be, and missing where the value is.
     """
 
     name: str
     center: float
     spread: float
     indicator: bool
+    within: float | None = None
 
     @property
     def width(self) -> int:
         """Cells of the encoded row."""
-        return 2 if self.indicator else 1
+        return 1 + self.indicator + (self.within is not None)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,12 @@ class Encoding:
     def width(self) -> int:
         """Cells of an encoded row."""
         return sum(code.width for code in self.numbers) + sum(code.width for code in self.labels)
+
+    @property
+    def relative(self) -> tuple[int, ...]:
+        """The cells that windows take relative to where they end."""
+        ends = np.cumsum([code.width for code in self.numbers]).tolist()
+        return tuple(end - 1 for end, code in zip(ends, self.numbers, strict=True) if code.within is not None)
 
     def encode(self, covariates: Covariates) -> Encoded:
         """The rows of ``covariates``, which has a column for every code, by name and of its kind."""
@@ -106,18 +116,41 @@ def labels_in_use(column: Labels) -> tuple[str, ...]:
     return tuple(sorted(column.labels[code] for code in np.unique(column.codes[column.codes >= 0]).tolist()))
 
 
-def fit_encoding(covariates: Covariates) -> Encoding:
+def fit_encoding(covariates: Covariates, most: int = MOST_LABELS, offsets: Int | None = None) -> Encoding:
     """Learn from ``covariates``: means, standard deviations, labels. The order of its rows plays no part.
 
-    Of more than a thousand labels the commonest are kept; the others count as unknown.
+    Of more than ``most`` labels the commonest are kept; the others count as unknown. ``offsets`` (S + 1,) say which
+    rows are those of a series, where covariates change over time: numbers of more than two values are then read
+    relative to their series as well.
     """
     columns = covariates.columns
-    numbers = tuple(_fit_number(column) for column in columns if isinstance(column, Numbers))
-    labels = tuple(LabelCode(column.name, _commonest(column)) for column in columns if isinstance(column, Labels))
+    numbers = tuple(_fit_number(column, offsets) for column in columns if isinstance(column, Numbers))
+    labels = tuple(LabelCode(column.name, _commonest(column, most)) for column in columns if isinstance(column, Labels))
     return Encoding(numbers, labels)
 
 
-def _fit_number(column: Numbers) -> NumberCode:
+def _fit_number(column: Numbers, offsets: Int | None) -> NumberCode:
+    code = _fit_level(column)
+    return code if offsets is None else replace(code, within=_spread_within(code, column, offsets))
+
+
+def _spread_within(code: NumberCode, column: Numbers, offsets: Int) -> float | None:
+    """Standard deviation around the mean of each series; nothing for flags, and for what is constant in each series."""
+    known = np.isfinite(column.values)
+    values = np.where(known, (column.values - code.center) / code.spread, 0.0)
+    first = values[known][0] if known.any() else 0.0
+    others = values[known & (values != first)]
+    if not others.size or (others == others[0]).all():
+        return None
+    lengths = np.diff(offsets)
+    count = np.maximum(np.add.reduceat(np.append(known, False).astype(np.int64), offsets)[:-1], 1)
+    mean = np.where(lengths > 0, np.add.reduceat(np.append(values, 0.0), offsets)[:-1] / count, 0.0)
+    away = np.sort(np.where(known, values - np.repeat(mean, lengths), 0.0) ** 2)
+    spread = float(np.sqrt(away.sum() / known.sum())) * code.spread
+    return spread if spread > 1e-9 * code.spread else None
+
+
+def _fit_level(column: Numbers) -> NumberCode:
     known = np.sort(column.values[np.isfinite(column.values)])  # sorted, so that sums do not depend on the order
     indicator = known.size < len(column)
     if not known.size:
@@ -140,14 +173,17 @@ def _number_cells(code: NumberCode, covariates: Covariates) -> Float:
     known = np.isfinite(column.values)
     filled = np.where(known, column.values, code.center)
     standard = np.clip((filled / 2 - code.center / 2) / (code.spread / 2), -FARTHEST, FARTHEST)
-    return np.stack([standard, ~known], axis=1) if code.indicator else standard[:, None]
+    cells = [standard, ~known] if code.indicator else [standard]
+    if code.within is not None:
+        cells.append((column.values / 2 - code.center / 2) / (code.within / 2))
+    return np.stack(cells, axis=1)
 
 
-def _commonest(column: Labels) -> tuple[str, ...]:
+def _commonest(column: Labels, most: int) -> tuple[str, ...]:
     """The labels worth a cell, in alphabetical order."""
     used = labels_in_use(column)
-    if len(used) <= MOST_LABELS:
+    if len(used) <= most:
         return used
     counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.labels))
     size = dict(zip(column.labels, counts.tolist(), strict=True))
-    return tuple(sorted(sorted(used, key=lambda label: (-size[label], label))[:MOST_LABELS]))
+    return tuple(sorted(sorted(used, key=lambda label: (-size[label], label))[:most]))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from forecast.panel.outliers import clip_outliers
 from forecast.panel.panel import Panel
 
 Float = npt.NDArray[np.float64]
@@ -23,14 +24,52 @@ def previous_known(known: npt.NDArray[np.bool_], starts: Int) -> Int:
     return np.where(latest >= starts, latest, -1)
 
 
-def as_models_see(panel: Panel) -> Panel:
-    """The panel with its gaps filled by the ``missing`` policy of its schema, from the rows that it holds.
+def as_models_see(panel: Panel, season_length: int | None = None, held_out: Int | int = 0) -> Panel:
+    """The panel with outliers clipped and gaps filled by the policies of its schema, from the rows that it holds.
 
-    Panels themselves keep unknown values unknown: filling before a cutoff is cut would carry later values back
-    across it, and would pass invented values off as actual ones.
+    Panels themselves keep every value as it is: filling before a cutoff is cut would carry later values back across
+    it, and would pass invented values off as actual ones. ``season_length`` is that of the ``seasonal`` policy, by
+    default the timeline's; ``held_out`` see :func:`~forecast.panel.outliers.clip_outliers`.
     """
+    if panel.schema.outliers == "clip":
+        panel = clip_outliers(panel, held_out)
     how = panel.schema.missing
+    if how == "seasonal":
+        return fill_seasonal(panel, season_length or panel.timeline.season_length)
     return fill_unknown(panel, how) if how in ("ffill", "interpolate", "zero") else panel
+
+
+def as_models_learn(panel: Panel, h: int, val_size: int | None = None, season_length: int | None = None) -> Panel:
+    """:func:`as_models_see` for training: what may be held out to be scored against teaches no limit for outliers.
+
+    That is ``val_size`` rows at the end of each series, or the most that any model chooses for itself.
+    """
+    most = np.clip(panel.lengths // 6, h, 10 * h).astype(np.int64)
+    return as_models_see(panel, season_length, most if val_size is None else val_size)
+
+
+def fill_seasonal(panel: Panel, season_length: int) -> Panel:
+    """The panel with NaN replaced by the last known value a whole number of seasons before; NaN where there is none.
+
+    Last Monday stands in for a missing Monday. A season of 1 is the last known value.
+    """
+    known = np.isfinite(panel.values)
+    if known.all():
+        return panel
+    gappy = np.zeros(len(panel), dtype=bool)
+    series = panel.series
+    gappy[series[~known]] = True
+    rows = np.flatnonzero(gappy[series])
+    series = series[rows]
+    phase = (rows - panel.offsets[:-1][series]) % season_length
+    order = np.lexsort((phase, series))  # stable: within a phase of a series rows stay in time order
+    rows, series, phase = rows[order], series[order], phase[order]
+    fresh = np.concatenate([[True], (series[1:] != series[:-1]) | (phase[1:] != phase[:-1])])
+    starts = np.maximum.accumulate(np.where(fresh, np.arange(len(rows)), 0))
+    before = previous_known(known[rows], starts)
+    values = panel.values.copy()
+    values[rows] = np.where(before >= 0, panel.values[rows[before]], np.nan)
+    return replace(panel, values=values)
 
 
 def fill_unknown(panel: Panel, how: str) -> Panel:

@@ -63,8 +63,14 @@ class Known:
         """The series at positions ``chosen``, in that order."""
         lengths = self.lengths[chosen]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        rows = np.arange(int(offsets[-1]), dtype=np.int64) + np.repeat(self.offsets[:-1][chosen] - offsets[:-1], lengths)
+        shift = self.offsets[:-1][chosen] - offsets[:-1]
+        rows = np.arange(int(offsets[-1]), dtype=np.int64) + np.repeat(shift, lengths)
         return Known(self.covariates.take(rows), offsets, self.first[chosen])
+
+    def at(self, chosen: Int) -> Known:
+        """The series at positions ``chosen``, in that order; one without any row where that is -1."""
+        offsets, first = np.append(self.offsets, self.offsets[-1]), np.append(self.first, 0)
+        return Known(self.covariates, offsets, first).take(np.where(chosen < 0, len(self), chosen))
 
     def reaching(self, last: Int) -> Known:
         """The same, with missing rows added up to ordinal ``last[s]`` where a series ends before it."""

@@ -45,13 +45,19 @@ class Past(NamedTuple):
     chosen: Int
 
 
-def known_at(panel: Panel, cutoff: Int) -> Past:
-    """Rows up to each series' cutoff (S,), gaps filled from those rows alone by the schema's ``missing`` policy.
+def known_at(panel: Panel, cutoff: Int, season_length: int | None = None) -> Past:
+    """Rows up to each series' cutoff (S,), as models see them by the schema's policies, from those rows alone.
 
-    Series with no known value by then are left out.
+    Series with no known value by then are left out. ``season_length`` see :func:`~forecast.panel.fill.as_models_see`.
 
     Raises ``DataError`` when nothing is known of any series.
     """
+    past = past_at(panel, cutoff)
+    return past._replace(panel=as_models_see(past.panel, season_length))
+
+
+def past_at(panel: Panel, cutoff: Int) -> Past:
+    """Rows up to each series' cutoff (S,) as they are; see :func:`known_at`."""
     past = panel.before(cutoff)
     known = np.add.reduceat(np.append(np.isfinite(past.values).astype(np.int64), 0), past.offsets[:-1])
     chosen = np.flatnonzero(np.where(past.lengths > 0, known, 0) > 0).astype(np.int64)
@@ -59,7 +65,7 @@ def known_at(panel: Panel, cutoff: Int) -> Past:
         longest = int(panel.lengths.max(initial=0))
         problem = f"no series has a known value before the first cutoff (the longest has {longest} rows)"
         raise DataError(Fault(panel.schema.target_col, problem, "Use fewer windows, a smaller h or more history."))
-    return Past(as_models_see(past.take(chosen)), chosen)
+    return Past(past.take(chosen), chosen)
 
 
 def actuals(panel: Panel, cutoff: Int, h: int) -> Float:

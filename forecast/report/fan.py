@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,8 @@ class Line:
 
 @dataclass(frozen=True)
 class View:
-    """What one picture shows of one series. ``actual`` is NaN, or empty, where unknown."""
+    """What one picture shows of one series. ``actual`` is NaN, or empty, where unknown; ``tz`` is the zone whose clock
+    is written below it, where the times are in UTC."""
 
     title: str
     past_times: Times
@@ -38,6 +40,7 @@ class View:
     times: Times
     actual: Float
     lines: tuple[Line, ...]
+    tz: str | None = None
 
 
 def draw_fan(axes: Axes, view: View, colors: Mapping[str, str]) -> None:
@@ -60,7 +63,7 @@ def draw_fan(axes: Axes, view: View, colors: Mapping[str, str]) -> None:
     axes.set_title(view.title)
     axes.margins(x=0.0, y=0.08)
     plain_ticks(axes)
-    date_axis(axes, times)
+    date_axis(axes, times, view.tz)
     ends = {line.name: _last(line.values) for line in view.lines} | {"actual": _last(view.actual)}
     label_ends(axes, {name: end for name, end in ends.items() if np.isfinite(end)}, {**colors, "actual": INK})
 
@@ -86,13 +89,14 @@ def _plottable(view: View) -> tuple[Times, Times]:
     return np.arange(1 - view.past_times.size, 1), np.arange(1, view.times.size + 1)
 
 
-def date_axis(axes: Axes, times: Times) -> None:
-    """Few, short dates below the picture where ``times`` are dates."""
+def date_axis(axes: Axes, times: Times, tz: str | None = None) -> None:
+    """Few, short dates below the picture where ``times`` are dates: on the clock of ``tz``, for times in UTC."""
     if times.dtype.kind != "M":
         return
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
+    zone = None if tz is None else ZoneInfo(tz)
+    locator = AutoDateLocator(tz=zone, minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    formatter = ConciseDateFormatter(locator, show_offset=True)  # type: ignore[no-untyped-call]
+    formatter = ConciseDateFormatter(locator, tz=zone, show_offset=True)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_formatter(formatter)

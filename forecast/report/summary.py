@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from forecast.panel.clock import wall_times
 from forecast.report.folds import Folds
 from forecast.report.ranking import Ranking, share_better
 from forecast.report.wording import count, duration, metric_name, metric_value, number, percent
@@ -65,9 +66,9 @@ def data_facts(folds: Folds) -> Facts:
     history, timeline = folds.history, folds.history.timeline
     lengths = history.lengths
     missing = float(np.isnan(history.values).mean()) if history.values.size else 0.0
-    stamps = timeline.stamps(np.array([history.first.min(), history.last.max()], dtype=np.int64))
+    stamps = wall_times(timeline, np.array([history.first.min(), history.last.max()], dtype=np.int64))
     cutoffs = np.unique(folds.cutoff)
-    ends = timeline.stamps(cutoffs[[0, -1]])
+    ends = wall_times(timeline, cutoffs[[0, -1]])
     per_series = np.bincount(folds.series)
     windows = per_series[per_series > 0]
     size = f"{windows.min()}" if windows.min() == windows.max() else f"{windows.min()} to {windows.max()}"
@@ -200,5 +201,5 @@ def cutoff_rows(folds: Folds, by_cutoff: pd.DataFrame, models: Sequence[str], me
     keys = np.unique(folds.cutoff)
     names = by_cutoff["model"].to_numpy()
     columns = [by_cutoff[metric].to_numpy(dtype=np.float64)[names == model] for model in models]
-    stamps = folds.history.timeline.stamps(keys)
+    stamps = wall_times(folds.history.timeline, keys)
     return [[span(stamps[i : i + 1]), *(number(float(column[i])) for column in columns)] for i in range(keys.size)]

@@ -39,7 +39,9 @@ def view_of(
     stop = start + int(np.clip(cutoff - history.first[position] + 1, 0, history.lengths[position]))
     known = slice(max(start, stop - rows), stop)
     ordinals = history.first[position] + np.arange(known.start, known.stop, dtype=np.int64) - start
-    return View(title, history.timeline.stamps(ordinals), history.values[known], times, actual, tuple(lines))
+    timeline = history.timeline
+    tz = None if timeline.local else timeline.tz
+    return View(title, timeline.stamps(ordinals), history.values[known], times, actual, tuple(lines), tz)
 
 
 def telling_views(folds: Folds, ranking: Ranking, by_series: pd.DataFrame) -> list[View]:

@@ -20,8 +20,8 @@ from forecast.errors import ConfigError, ForecastWarning
 from forecast.model import Prediction, Task
 from forecast.nets.facts import Facts, needs_of
 from forecast.nets.heads import point_index
-from forecast.panel.encoding import Encoding, fit_encoding
 from forecast.panel.panel import Panel
+from forecast.panel.readings import Readings, fit_readings
 from forecast.panel.units import CommonUnits, fit_common
 from forecast.training.calibration import calibration_starts, residuals
 from forecast.training.history import history_of
@@ -94,22 +94,22 @@ def prepare(model: Neural, panel: Panel, task: Task) -> Prepared:
             ForecastWarning,
             stacklevel=5,
         )
-    units, encoding = fit_common(rows[trained]), fit_encoding(panel.static.take(trained))
-    store = _lay_out(panel, units.forward(rows), encoding)
-    facts = Facts(size, task.h, channels=2, probs=probs, static=encoding.width)
+    units, readings = fit_common(rows[trained]), fit_readings(panel.take(trained), static=True, hist=False, futr=False)
+    store = _lay_out(panel, units.forward(rows), readings)
+    facts = Facts(size, task.h, channels=2, probs=probs, static=readings.widths[0])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(task.seed)
         net = model.architecture.build(facts)
-    return Prepared(_source(store, trained, held_out, size + task.h), facts, net, encoding, units)
+    return Prepared(_source(store, trained, held_out, size + task.h), facts, net, readings, units)
 
 
-def _lay_out(panel: Panel, z: Float, encoding: Encoding) -> Store:
+def _lay_out(panel: Panel, z: Float, readings: Readings) -> Store:
     """The beginnings ``z`` (S, life) as rows after a blank one each: the past of a series that has none."""
     count, life = z.shape
     offsets = np.arange(count + 1, dtype=np.int64) * life
     born = replace(panel, values=z.ravel(), offsets=offsets, first=np.zeros(count, dtype=np.int64))
     blank = np.ones(count, dtype=np.int64)
-    return build_store(born, Affine(np.zeros(count), np.ones(count)), blank, indicator=True, encoding=encoding)
+    return build_store(born, Affine(np.zeros(count), np.ones(count)), blank, indicator=True, readings=readings)
 
 
 def _source(store: Store, trained: Int, held_out: Int, life: int) -> Source:
@@ -123,7 +123,7 @@ def _source(store: Store, trained: Int, held_out: Int, life: int) -> Source:
 
 def finish(model: Neural, trained: Prepared, outcome: Outcome) -> FittedCold:
     """Calibrate the intervals of a net that was trained."""
-    source, facts, net, encoding, units = trained
+    source, facts, net, readings, units = trained
     if not isinstance(source, Source) or units is None:
         raise TypeError("only what was prepared for a net of static features alone can be finished here")
     return FittedCold(
@@ -132,7 +132,7 @@ def finish(model: Neural, trained: Prepared, outcome: Outcome) -> FittedCold:
         net,
         intervals=None if facts.probs else calibrate(residuals(net, source, calibration_starts(source))),
         history=history_of(outcome, model.training, source.windows.total, len(source.validation)),
-        encoding=encoding,
+        readings=readings,
         units=units,
     )
 
@@ -148,9 +148,9 @@ class FittedCold(FittedNeural):
     takes_newborn: ClassVar[bool] = True
 
     def _forecast(self, panel: Panel, h: int, probs: tuple[float, ...]) -> Prediction:
-        if self.encoding is None:
+        if self.readings.static is None:
             raise TypeError("a net of static features alone has an encoding of them")
-        table = static_table(panel, self.encoding)
+        table = static_table(panel, self.readings.static)
         ages = np.clip(panel.lengths - first_known(panel), 0, self.facts.input_size)
         point, quantiles = np.empty((len(panel), h)), np.empty((len(panel), h, len(probs)))
         for rows in chunks(len(panel)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import warnings
@@ -14,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from forecast.atomic import write_bytes
+from forecast.atomic import as_storage_errors, write_bytes
 from forecast.errors import ForecastWarning, TrainingError, printable
 from forecast.training.curve import CurvePoint
 from forecast.training.module import ForecastModule
@@ -150,8 +151,10 @@ class Keeper(pl.Callback):
             "curves": [asdict(point) for point in self.curves],
         }
         plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-        data = safetensors.torch.save(plain, metadata={"training": json.dumps(facts)})
-        write_bytes(folder / FILE, data)
+        text = json.dumps(facts)
+        data = safetensors.torch.save(plain, metadata={"training": text, "sha256": _digest(text, plain)})
+        with as_storage_errors(folder / FILE, len(data)):
+            write_bytes(folder / FILE, data)
 
     def _load(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         """The checkpoint of this very job, if there is one that can be read."""
@@ -160,7 +163,7 @@ class Keeper(pl.Callback):
         path = self.folder / FILE
         try:
             facts, tensors = _read(path)
-        except (safetensors.SafetensorError, ValueError) as error:
+        except (safetensors.SafetensorError, ValueError, OSError) as error:
             message = f"{path} cannot be read ({printable(str(error))}); training starts from the beginning."
             warnings.warn(message, ForecastWarning, stacklevel=2)
             return None
@@ -189,9 +192,25 @@ class Keeper(pl.Callback):
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Facts and tensors of a checkpoint. Raises ``ValueError`` for one of which any bit is not as it was written."""
     with safetensors.safe_open(path, framework="pt") as file:
-        facts = json.loads((file.metadata() or {}).get("training", "{}"))
-        return facts, {name: file.get_tensor(name) for name in file.keys()}
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    text = metadata.get("training", "")
+    if metadata.get("sha256") != _digest(text, tensors):
+        raise ValueError("its checksum does not match")
+    facts: dict[str, Any] = json.loads(text)
+    return facts, tensors
+
+
+def _digest(text: str, tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over the facts and every tensor: name, type, shape and bytes."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -19,17 +19,18 @@ from forecast.model import Fitted, Prediction, Task
 from forecast.nets.averaged import averaged, members_of
 from forecast.nets.facts import Architecture, Facts, Needs, needs_of
 from forecast.nets.heads import point_index
+from forecast.nets.regression import whole_net
 from forecast.nets.scaling import scale_window
 from forecast.nets.summary import layer_table, parameter_count
-from forecast.panel.encoding import Encoding, fit_encoding
 from forecast.panel.fill import fill_unknown
 from forecast.panel.panel import Panel
+from forecast.panel.readings import UNREAD, Readings, fit_readings
 from forecast.panel.units import CommonUnits
 from forecast.training.calibration import calibration_starts, residuals
 from forecast.training.history import history_of
 from forecast.training.runtime import keep_freed_memory
 from forecast.training.settings import Training
-from forecast.training.source import Source, build_source
+from forecast.training.source import Source, build_source, held_out_rows, least_past
 from forecast.training.stream_source import StreamSource
 from forecast.windows.gather import Batch, gather
 from forecast.windows.sampler import last_windows
@@ -74,13 +75,13 @@ def supported_seasons(panel: Panel, task: Task) -> tuple[int, ...]:
 
 
 class Prepared(NamedTuple):
-    """What a panel makes of an architecture: windows, facts, a new net, how static features reach it, its units where
-    they are common to all series."""
+    """What a panel makes of an architecture: windows, facts, a new net, how covariates reach it, its units where they
+    are common to all series."""
 
     source: Source | StreamSource
     facts: Facts
     net: nn.Module
-    encoding: Encoding | None = None
+    readings: Readings = UNREAD
     units: CommonUnits | None = None
 
 
@@ -100,6 +101,16 @@ class Neural:
     def reads_static(self) -> bool:
         """Whether the architecture makes use of static features."""
         return needs_of(self.architecture).static and not self.training.stateful
+
+    @property
+    def reads_hist(self) -> bool:
+        """Whether the architecture makes use of covariates known up to the cutoff."""
+        return needs_of(self.architecture).hist and not self.training.stateful
+
+    @property
+    def reads_futr(self) -> bool:
+        """Whether the architecture makes use of covariates known into the future."""
+        return needs_of(self.architecture).futr and not self.training.stateful
 
     @property
     def needs_static(self) -> bool:
@@ -130,9 +141,11 @@ class Neural:
         seasons = supported_seasons(panel, task)
         needs = needs_of(self.architecture)
         input_size = self.architecture.input_size or derived_input_size(panel, task, seasons, needs)
-        encoding = fit_encoding(panel.static) if needs.static and panel.static is not None else None
         draw = (self.training.sampling, self.training.recency)
-        source = build_source(panel, input_size, task.h, task.season_length, task.val_size, needs, *draw, encoding)
+        held_out = held_out_rows(panel, least_past(input_size, task.season_length), task.h, task.val_size)
+        roles = {"static": needs.static, "hist": needs.hist, "futr": needs.futr}
+        readings = fit_readings(panel.head(panel.lengths - held_out), **roles)
+        source = build_source(panel, input_size, task.h, task.season_length, task.val_size, needs, *draw, readings)
         if not len(source.validation) and task.val_size is None:
             warnings.warn(
                 f"{self.name}: no series is long enough to hold out {task.h} rows; the last weights are kept and "
@@ -140,6 +153,7 @@ class Neural:
                 ForecastWarning,
                 stacklevel=4,
             )
+        static, hist, futr = readings.widths
         facts = Facts(
             input_size=input_size,
             h=task.h,
@@ -148,12 +162,14 @@ class Neural:
             probs=trained_probs(self.architecture.quantiles),
             series=len(panel) if needs.series else 0,
             positive=needs.levels and bool(np.nanmin(panel.values, initial=np.inf) > 0.0),
-            static=0 if encoding is None else encoding.width,
+            static=static,
+            hist=hist,
+            futr=futr,
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed)
-            net = self.architecture.build(facts)
-        return Prepared(source, facts, net, encoding)
+            net = whole_net(self.architecture, self.training.revin)(facts)
+        return Prepared(source, facts, net, readings)
 
     def fit(self, panel: Panel, task: Task) -> FittedNeural:
         """Train on ``panel``. Raises ``DataError`` when no series is long enough, ``TrainingError`` on divergence."""
@@ -171,7 +187,7 @@ class Neural:
 
     def _finished(self, panel: Panel, prepared: Prepared, outcome: Outcome) -> FittedNeural:
         """Calibrate the intervals of a net that was trained."""
-        source, facts, net, encoding, _ = prepared
+        source, facts, net, readings, _ = prepared
         if isinstance(source, StreamSource):
             from forecast.training.stateful import finish
 
@@ -187,7 +203,7 @@ class Neural:
             intervals=None if facts.probs else calibrate(residuals(net, source, calibration_starts(source))),
             history=history_of(outcome, self.training, source.windows.total, len(source.validation)),
             ids=panel.ids if facts.series else None,
-            encoding=encoding,
+            readings=readings,
         )
 
 
@@ -196,7 +212,7 @@ class FittedNeural:
     """A trained net: satisfies :class:`forecast.model.Fitted`. Holds weights and sizes, no history.
 
     ``ids`` are the series trained on, in the order of the net's own parameters for each; ``None`` where it has none.
-    ``encoding`` is how static features reach the net; ``None`` where it reads none.
+    ``readings`` is how covariates reach the net.
     """
 
     architecture: Architecture
@@ -205,7 +221,12 @@ class FittedNeural:
     intervals: Conformal | None
     history: dict[str, Any]
     ids: pd.Index | None = None
-    encoding: Encoding | None = None
+    readings: Readings = UNREAD
+
+    @property
+    def input_size(self) -> int:
+        """Rows of its window: a shorter series is padded."""
+        return self.facts.input_size
 
     def predict(self, panel: Panel, h: int, probs: tuple[float, ...] = ()) -> Prediction:
         """Forecast ``h`` steps (at most the trained horizon) after the last row of each series.
@@ -216,7 +237,7 @@ class FittedNeural:
         if h > self.facts.h:
             raise ConfigError(f"h={h} is beyond the trained horizon of {self.facts.h}. Fit again with a larger h.")
         keep_freed_memory()
-        tell_strangers(panel, self.encoding)
+        tell_strangers(panel, self.readings)
         return self._forecast(panel, h, probs)
 
     def _forecast(self, panel: Panel, h: int, probs: tuple[float, ...]) -> Prediction:
@@ -241,8 +262,9 @@ class FittedNeural:
         affine = anchored(units, tail, panel)
         trained_as = None if self.ids is None else self.ids.get_indexer(panel.ids).astype(np.int64)
         masked = self.facts.channels == 2
+        padding, ahead = size - tail.lengths, self.facts.h
         store = build_store(
-            tail, affine, size - tail.lengths, indicator=masked, trained_as=trained_as, encoding=self.encoding
+            tail, affine, padding, indicator=masked, trained_as=trained_as, readings=self.readings, ahead=ahead
         )
         outputs = np.empty((len(panel), self.facts.h, self.facts.outputs))
         spread = np.empty(len(panel))
@@ -280,6 +302,9 @@ class FittedNeural:
         example = torch.zeros(2, self.facts.input_size)
         observed = torch.ones_like(example) if self.facts.channels == 2 else None
         static = torch.zeros(2, self.facts.static) if self.facts.static else None
+        hist = torch.zeros(2, self.facts.input_size, self.facts.hist) if self.facts.hist else None
+        futr = torch.zeros(2, self.facts.input_size + self.facts.h, self.facts.futr) if self.facts.futr else None
+        batch = Batch(example, observed, static=static, hist=hist, futr=futr)
         return {
             "kind": type(self.architecture).__name__,
             "hyper_parameters": asdict(self.architecture),  # type: ignore[call-overload]
@@ -287,7 +312,7 @@ class FittedNeural:
             "h": self.facts.h,
             "seasons": list(self.facts.seasons),
             "parameters": parameter_count(self.net),
-            "layers": layer_table(members_of(self.net)[0], Batch(example, observed, static=static)),
+            "layers": layer_table(members_of(self.net)[0], batch),
             **self.history,
         }
 

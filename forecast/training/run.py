@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from torch import Tensor, nn
 
-from forecast.errors import TrainingError
+from forecast.errors import ConfigError, TrainingError, out_of_memory, printable
+from forecast.filenames import folder_name
 from forecast.nets.facts import Facts
 from forecast.progress import progress as progress_bar
 from forecast.training.curve import CurvePoint
@@ -103,6 +108,42 @@ class Bar(pl.Callback):
 
 
 @contextmanager
+def honest_ends(batch_size: int) -> Iterator[None]:
+    """Whatever ends training early says so to those outside.
+
+    Lightning makes exit code 1 of Ctrl-C and 0, as if all were well, of SIGTERM, which it hears at the end of a period
+    only: here Ctrl-C stays ``KeyboardInterrupt``, and SIGTERM is 143, at once unless somebody else listens to it.
+    Memory that ran out is a ``TrainingError`` with the way out.
+    """
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, _leave)
+    try:
+        yield
+    except SIGTERMException:
+        raise SystemExit(128 + signal.SIGTERM) from None
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise TrainingError(
+            f"Memory ran out while training with batch_size={batch_size}; no model was made. Lower batch_size, or "
+            "choose a smaller net or input_size."
+        ) from error
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    """What was saved is whole, and what is being saved removes its temporary file on the way out."""
+    raise SystemExit(128 + number)
+
+
+@contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Lightning's banners, tips and data-loader advice do not apply here."""
     logger = logging.getLogger("pytorch_lightning")
@@ -132,7 +173,7 @@ def train(net: nn.Module, source: Source | StreamSource, job: Job) -> Outcome:
     folder, fingerprint = None, ""
     if training.checkpoint_dir is not None:
         fingerprint = job.fingerprint(source)
-        folder = Path(training.checkpoint_dir) / f"{job.label}-{fingerprint[:12]}"
+        folder = Path(training.checkpoint_dir) / f"{folder_name(job.label)}-{fingerprint[:12]}"
     plateau = Plateau(training.plateau_factor, training.plateau_patience) if training.schedule == "plateau" else None
     keeper = Keeper(training.patience, folder, fingerprint, plateau, training.snapshots)
     devices = range(torch.cuda.device_count())
@@ -143,7 +184,8 @@ def train(net: nn.Module, source: Source | StreamSource, job: Job) -> Outcome:
         if slots is not None:
             callbacks.append(ResumeOptimizer(slots))
         if not keeper.finished:
-            _fit(module, job, callbacks, budget)
+            with honest_ends(training.batch_size):
+                _fit(module, job, callbacks, budget)
         as_best(module, keeper)
     net.eval()
     net.cpu()
@@ -159,9 +201,8 @@ def rate_curve(net: nn.Module, source: Source | StreamSource, job: Job) -> RateC
     devices = range(torch.cuda.device_count())
     with torch.random.fork_rng(devices=devices), quiet_lightning(), threads(job.training.threads):
         module = ForecastModule(net, source, job.facts, job.training, job.training.budget(), job.seed)
-        curve = sweep(
-            module, pl.Trainer(accelerator=job.training.accelerator, devices=1, logger=False).strategy.root_device
-        )
+        trainer = _trainer(job.training, logger=False)
+        curve = sweep(module, trainer.strategy.root_device)
     net.cpu()
     return curve
 
@@ -169,11 +210,14 @@ def rate_curve(net: nn.Module, source: Source | StreamSource, job: Job) -> RateC
 def _fit(module: ForecastModule, job: Job, callbacks: list[pl.Callback], budget: Budget) -> None:
     training = job.training
     held_out = ValidationChunks(len(module.source.validation))
-    logger = CSVLogger(str(training.log_dir), name=job.label, version="") if training.log_dir is not None else False
-    trainer = pl.Trainer(
+    logger = (
+        CSVLogger(str(training.log_dir), name=folder_name(job.label), version="")
+        if training.log_dir is not None
+        else False
+    )
+    trainer = _trainer(
+        training,
         max_epochs=-1,
-        accelerator=training.accelerator,
-        devices=1,
         precision="bf16-mixed" if in_bf16(training.precision, device_type(training.accelerator)) else "32-true",
         logger=logger,
         callbacks=callbacks,
@@ -187,3 +231,14 @@ def _fit(module: ForecastModule, job: Job, callbacks: list[pl.Callback], budget:
     if module.learning_rate is None:
         module.learning_rate = sweep(module, trainer.strategy.root_device).suggestion
     trainer.fit(module, Chunks(budget, training.course, module.done), held_out if len(held_out) else None)
+
+
+def _trainer(training: Training, **options: Any) -> pl.Trainer:
+    """Lightning's trainer on one device. Raises ``ConfigError`` when this machine has none of the kind asked for."""
+    try:
+        return pl.Trainer(accelerator=training.accelerator, devices=1, **options)
+    except (MisconfigurationException, ModuleNotFoundError) as error:
+        raise ConfigError(
+            f"accelerator={training.accelerator!r} cannot be used on this machine ({printable(str(error), 200)}). "
+            "Choose accelerator='cpu', or 'auto' for the best there is."
+        ) from error

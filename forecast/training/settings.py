@@ -52,6 +52,8 @@ class Training:
             forecast and actual), or ``mae``, ``mse``, ``huber`` or ``quantile`` (pinball) over its mean absolute
             deviation. Nets with quantiles use the pinball loss whatever is chosen, with the weights of ``mase`` if
             that is.
+        revin: a factor and a shift learned between the window and the net, and taken back of the forecast (Kim et al.
+            2022, "Reversible Instance Normalization", ICLR); level and spread of the window are always taken out.
         sampling: what is drawn evenly for training: ``windows``, so that long series are seen more, or ``series``.
         recency: draw late windows of a series more often than early ones: going back by this share of its windows
             halves the chance (0.5: the first is drawn a quarter as often as the last). ``None`` draws evenly.
@@ -88,6 +90,7 @@ class Training:
     averaging_share: float = 0.25
     snapshots: int = 1
     loss: str = "mase"
+    revin: bool = False
     sampling: str = "windows"
     recency: float | None = None
     stateful: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,8 @@ from torch import Tensor
 from forecast.errors import ConfigError, DataError, Fault, some
 from forecast.nets.facts import Needs
 from forecast.nets.scaling import Scaled, scale_window, unscaled
-from forecast.panel.encoding import Encoding
 from forecast.panel.panel import Panel
+from forecast.panel.readings import UNREAD, Readings
 from forecast.windows.gather import Batch, gather
 from forecast.windows.sampler import Windows, training_windows
 from forecast.windows.store import Affine, Store, build_store, fit_affine, fit_ratio, has_unknown
@@ -118,12 +119,17 @@ class Source:
 
     def _forgetting(self, batch: Batch, seed: int, step: int) -> Batch:
         """Some labels passed off as unknown, so that the net learns what to do about labels that it has never met."""
-        table = self.store.static
-        if batch.static is None or table is None or not len(table.unknown):
+        who = self.store.identity
+        if who is None:
             return batch
         generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % (2**63))
-        hidden = torch.rand(len(batch.static), len(table.unknown), generator=generator) < HIDDEN_LABELS
-        return batch._replace(static=table.hide(batch.static, hidden.to(batch.static.device)))
+        forgotten: dict[str, Any] = {}
+        for role, table in (("static", who.static), ("hist", who.hist), ("futr", who.futr)):
+            if table is not None and len(table.unknown):
+                cells = getattr(batch, role)
+                hidden = torch.rand(len(cells), len(table.unknown), generator=generator) < HIDDEN_LABELS
+                forgotten[role] = table.hide(cells, hidden.to(cells.device))
+        return batch._replace(**forgotten)
 
     def to(self, device: torch.device) -> Source:
         """The same with its rows on ``device``."""
@@ -133,10 +139,11 @@ class Source:
         """What tells its data from others."""
         yield self.store.values.numpy().tobytes()
         yield self.store.offsets.tobytes()
-        table = self.store.static
-        if table is not None:
-            yield table.numbers.numpy().tobytes()
-            yield table.places.numpy().tobytes()
+        who = self.store.identity
+        for table in () if who is None else (who.static, who.hist, who.futr):
+            if table is not None:
+                yield table.numbers.numpy().tobytes()
+                yield table.places.numpy().tobytes()
 
     def with_zeros(self) -> Source:
         """The same, whose batches tell where zero is: scaling hides it, and relative errors need it."""
@@ -153,12 +160,12 @@ def build_source(
     needs: Needs = PLAIN,
     sampling: str = "windows",
     recency: float | None = None,
-    encoding: Encoding | None = None,
+    readings: Readings = UNREAD,
 ) -> Source:
     """Cut ``panel`` into training and validation windows, as the architecture ``needs`` them.
 
     ``sampling`` and ``recency`` say how training windows are drawn, as for
-    :func:`~forecast.windows.sampler.training_windows`. With an ``encoding`` batches carry static features.
+    :func:`~forecast.windows.sampler.training_windows`. With ``readings`` batches carry covariates.
 
     Raises ``DataError`` when no series is long enough for a single training window.
     """
@@ -169,7 +176,7 @@ def build_source(
     affine = (fit_ratio if needs.levels else fit_affine)(panel.head(panel.lengths - held_out))
     indicator = bool(padding.any()) or has_unknown(panel)
     trained_as = np.arange(len(panel), dtype=np.int64) if needs.series else None
-    store = build_store(panel, affine, padding, indicator=indicator, trained_as=trained_as, encoding=encoding)
+    store = build_store(panel, affine, padding, indicator=indicator, trained_as=trained_as, readings=readings, ahead=h)
     windows = training_windows(store, input_size + h, held_out, sampling, recency)
     if windows.total == 0:
         raise DataError(too_short(panel, least, h))

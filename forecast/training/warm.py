@@ -11,6 +11,7 @@ from torch import nn
 from forecast.model import Fitted
 from forecast.nets.averaged import members_of
 from forecast.panel.encoding import Encoding
+from forecast.panel.readings import Readings
 from forecast.training.stream_source import Carried
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def start_from(prepared: Prepared, ids: pd.Index, before: Fitted) -> str:
     """Put the weights of ``before`` into the new net of ``prepared``, which is to be trained on series ``ids``.
 
     Gives ``warm``, or ``cold: `` and the reason where the weights mean something else there: another kind of net,
-    parameters of another shape, other static features, or parameters of series that are not the same ones. The net is
+    parameters of another shape, other covariates, or parameters of series that are not the same ones. The net is
     then left as it is, new. Of a model that is the mean of several nets it is the last one that training goes on from.
     """
     from forecast.training.neural import FittedNeural
@@ -31,7 +32,7 @@ def start_from(prepared: Prepared, ids: pd.Index, before: Fitted) -> str:
     if not isinstance(before, FittedNeural):
         return f"cold: the model before ({type(before).__name__}) is no net"
     net, old = _bare(prepared.net), members_of(before.net)[-1]
-    reason = _other_shapes(net, old) or _other_features(prepared.encoding, before.encoding)
+    reason = _other_shapes(net, old) or _other_features(prepared.readings, before.readings)
     if not reason and before.ids is not None and not before.ids.equals(ids):
         reason = "it has parameters of each series, and these are not the same series"
     if reason:
@@ -65,7 +66,7 @@ def _other_shapes(new: nn.Module, old: nn.Module) -> str:
     return ""
 
 
-def _other_features(new: Encoding | None, old: Encoding | None) -> str:
+def _other_features(new: Readings, old: Readings) -> str:
     """Means and spreads may move with the data; which cell stands for what may not."""
 
     def cells(encoding: Encoding | None) -> list[object]:
@@ -73,4 +74,11 @@ def _other_features(new: Encoding | None, old: Encoding | None) -> str:
             return []
         return [*((c.name, c.indicator) for c in encoding.numbers), *((c.name, c.labels) for c in encoding.labels)]
 
-    return "" if cells(new) == cells(old) else "the static features are other ones, or have other labels"
+    for words, one, two in (
+        ("static features", new.static, old.static),
+        ("covariates known up to the cutoff", new.hist, old.hist),
+        ("covariates known into the future", new.futr, old.futr),
+    ):
+        if cells(one) != cells(two):
+            return f"the {words} are other ones, or have other labels"
+    return ""

@@ -27,6 +27,8 @@ class Batch(NamedTuple):
     ordinal: Tensor | None = None  # (B,) grid ordinal of the first row of the past
     static: Tensor | None = None  # (B, F) encoded static features of the series
     zero: Tensor | None = None  # (B, 1) where zero of the original values lies
+    hist: Tensor | None = None  # (B, input_size, H) encoded covariates known up to the cutoff
+    futr: Tensor | None = None  # (B, input_size + h, F) encoded covariates known into the future
 
 
 def window_view(values: Tensor, width: int) -> Tensor:
@@ -38,14 +40,28 @@ def window_view(values: Tensor, width: int) -> Tensor:
 def gather(store: Store, starts: Tensor, input_size: int, h: int = 0, progress: float = 1.0) -> Batch:
     """The windows that begin at rows ``starts`` (B,): ``input_size`` rows of past, then ``h`` of future."""
     width = input_size + h
-    who = store.identity.of(starts) if store.identity is not None else (None, None, None)
     rows = torch.index_select(window_view(store.values, width), 0, starts)
     if not store.masked:
         future = rows[:, input_size:] if h else None
-        return Batch(rows[:, :input_size], None, future, None, progress, *who)
+        return _identified(Batch(rows[:, :input_size], None, future, None, progress), store, starts)
     cells = rows.view(-1, width, 2)
     values, known = cells[..., 0], cells[..., 1]
     if not h:
-        return Batch(values, known, None, None, progress, *who)
+        return _identified(Batch(values, known, None, None, progress), store, starts)
     past, observed = values[:, :input_size], known[:, :input_size]
-    return Batch(past, observed, values[:, input_size:], known[:, input_size:], progress, *who)
+    return _identified(Batch(past, observed, values[:, input_size:], known[:, input_size:], progress), store, starts)
+
+
+def _identified(batch: Batch, store: Store, starts: Tensor) -> Batch:
+    """``batch`` with what its nets ask for beyond values."""
+    who = store.identity
+    if who is None:
+        return batch
+    number, size = who.number(starts), batch.past.shape[1]
+    return batch._replace(
+        series=who.series[number],
+        ordinal=who.first[number] + starts - who.offsets[number],
+        static=None if who.static is None else who.static.of(number),
+        hist=None if who.hist is None else who.hist.windows(starts, number, size),
+        futr=None if who.futr is None else who.futr.windows(starts, number, size),
+    )

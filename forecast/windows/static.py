@@ -11,6 +11,7 @@ from torch import Tensor
 from forecast.errors import DataError, Fault, ForecastWarning, some
 from forecast.panel.encoding import Encoding
 from forecast.panel.panel import Panel
+from forecast.panel.readings import Readings
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,13 @@ def static_table(panel: Panel, encoding: Encoding) -> StaticTable:
     return StaticTable(numbers, places, unknown, encoded.width)
 
 
-def tell_strangers(panel: Panel, encoding: Encoding | None) -> None:
-    """Warn about labels of static features that were not there in training: they count as unknown."""
-    if encoding is None or panel.static is None:
-        return
-    found = encoding.strangers(panel.static)
+def tell_strangers(panel: Panel, readings: Readings) -> None:
+    """Warn about labels of covariates that were not there in training: they count as unknown."""
+    found = readings.strangers(panel)
     if found:
         listed = "; ".join(f"{name}: {some(labels)}" for name, labels in found.items())
         warnings.warn(
-            f"labels of static features that were not there in training count as unknown ({listed}).",
+            f"labels of covariates that were not there in training count as unknown ({listed}).",
             ForecastWarning,
             stacklevel=3,
         )

@@ -9,10 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from forecast.panel.encoding import Encoding
 from forecast.panel.fill import previous_known
 from forecast.panel.panel import Panel, ranges
+from forecast.panel.readings import UNREAD, Readings
 from forecast.windows.static import StaticTable, static_table
+from forecast.windows.tracks import Track, futr_track, hist_track
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -91,30 +92,38 @@ def anchored(affine: Affine, tail: Panel, panel: Panel) -> Affine:
 
 @dataclass(frozen=True)
 class Identity:
-    """Which series a row belongs to, when it is, and what never changes about its series.
+    """Which series a row belongs to, when it is, and what else is known of it.
 
     Attributes:
         offsets: (S + 1,) first row of each series in the store.
         series: (S,) place of each series among those trained on, -1 for a new one.
         first: (S,) grid ordinal of each series' first row in the store.
         static: static features of each series, for nets that read them.
+        hist: covariates known up to the cutoff, for nets that read them.
+        futr: covariates known into the future, for nets that read them.
     """
 
     offsets: Tensor
     series: Tensor
     first: Tensor
     static: StaticTable | None = None
+    hist: Track | None = None
+    futr: Track | None = None
 
-    def of(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Series, ordinal and static features of ``rows`` (B,)."""
-        number = torch.searchsorted(self.offsets, rows, right=True) - 1
-        static = None if self.static is None else self.static.of(number)
-        return self.series[number], self.first[number] + rows - self.offsets[number], static
+    def number(self, rows: Tensor) -> Tensor:
+        """The series of the store that each of ``rows`` (B,) belongs to."""
+        return torch.searchsorted(self.offsets, rows, right=True) - 1
 
     def to(self, device: torch.device) -> Identity:
         """The same on ``device``."""
-        static = None if self.static is None else self.static.to(device)
-        return Identity(self.offsets.to(device), self.series.to(device), self.first.to(device), static)
+        return Identity(
+            self.offsets.to(device),
+            self.series.to(device),
+            self.first.to(device),
+            None if self.static is None else self.static.to(device),
+            None if self.hist is None else self.hist.to(device),
+            None if self.futr is None else self.futr.to(device),
+        )
 
 
 @dataclass(frozen=True)
@@ -159,13 +168,15 @@ def build_store(
     *,
     indicator: bool,
     trained_as: Int | None = None,
-    encoding: Encoding | None = None,
+    readings: Readings = UNREAD,
+    ahead: int = 0,
 ) -> Store:
     """Lay out ``panel`` with ``padding[s]`` unknown rows before series ``s``.
 
     ``indicator`` adds the channel that tells known rows from unknown ones; without it unknown rows read as 0.
     ``trained_as`` (S,) gives the store an identity: the place of each series among those trained on, -1 for a new one.
-    So does an ``encoding`` of the panel's static features.
+    So do ``readings`` of the panel's covariates, of which those known into the future get ``ahead`` rows after each
+    series.
     """
     z = affine.forward(panel.values, panel.series)
     known = np.isfinite(z)
@@ -177,11 +188,13 @@ def build_store(
     if indicator:
         values[rows, 1] = known
     identity = None
-    if trained_as is not None or encoding is not None:
+    if trained_as is not None or readings != UNREAD:
         places = np.full(len(panel), -1, dtype=np.int64) if trained_as is None else trained_as
         first = torch.from_numpy(panel.first - padding)
-        static = None if encoding is None else static_table(panel, encoding)
-        identity = Identity(torch.from_numpy(offsets), torch.from_numpy(places), first, static)
+        static = None if readings.static is None else static_table(panel, readings.static)
+        hist = None if readings.hist is None else hist_track(panel, readings.hist, offsets, padding)
+        futr = None if readings.futr is None else futr_track(panel, readings.futr, offsets, padding, ahead)
+        identity = Identity(torch.from_numpy(offsets), torch.from_numpy(places), first, static, hist, futr)
     return Store(torch.from_numpy(values), offsets, padding, indicator, identity)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecast import Schema
-from forecast.batch.hashing import ROWS, data_hash, table_hash
+from forecast.batch.hashing import ROWS, RowSums, data_hash, row_sums, table_hash
 from forecast.errors import DataError
 
 
@@ -178,3 +179,24 @@ def test_the_frame_is_unchanged_and_a_column_that_is_not_there_is_named():
     assert np.signbit(given_["y"][1])
     with pytest.raises(DataError, match="price: no such column"):
         data_hash(given_, columns=["price"])
+
+
+@given(cut=st.integers(0, 12), seed=st.integers(0, 99))
+def test_the_hash_of_two_stretches_of_rows_is_carried_on_from_that_of_the_first(cut, seed):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "unique_id": rng.choice(["a", "b", "c"], 12),
+            "ds": pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 9, 12), unit="D"),
+            "y": np.where(rng.random(12) < 0.2, np.nan, rng.standard_normal(12)),
+        }
+    )
+    first, second = row_sums(frame.iloc[:cut]), row_sums(frame.iloc[cut:])
+    assert (first + second).digest == data_hash(frame)
+    assert RowSums.from_facts(json.loads(json.dumps((first + second).facts()))) == first + second
+
+
+def test_stretches_of_other_kinds_have_no_hash_together():
+    frame = pd.DataFrame({"unique_id": ["a"], "ds": pd.to_datetime(["2026-01-01"]), "y": [1.0]})
+    with pytest.raises(ValueError, match="other kinds"):
+        row_sums(frame) + row_sums(frame.assign(ds=frame["ds"].dt.tz_localize("UTC")))

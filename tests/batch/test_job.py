@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from forecast import ConfigError, Schema
 from forecast.batch.contract import Contract
 from forecast.batch.job import Job
+from forecast.batch.ledger.masking import scrubbed
 from forecast.batch.misfire import Policy
 from forecast.batch.models.gate import Gate
 from forecast.batch.models.refresh import ModelPolicy
 from forecast.batch.opening import job_of, open_job
-from forecast.batch.settings import default_settings, from_mapping, job_settings, parse, without_secrets
+from forecast.batch.settings import default_settings, from_mapping, job_settings, parse
 from forecast.batch.sinks.folder import FolderSink
 from forecast.batch.slots import Schedule
 from forecast.batch.watch.settings import WatchSettings
@@ -232,13 +233,16 @@ def test_variables_of_the_environment_are_put_in_and_never_kept(job_file):
         {"source": {"params": {"api_key": CANARY, "password": CANARY}}},
         {"watch": {"webhook": f"https://hooks.example.org/services/{CANARY}?token={CANARY}"}},
         {"watch": {"webhook": f"https://me:{CANARY}@hooks.example.org/"}},
+        {"watch": {"webhook": f"${{oc.env:HOOK,https://hooks.example.org/{CANARY}}}"}},
+        {"sink": {"url": f"${{oc.env:URL,postgresql://me:{CANARY}@h/db}}", "password": f"${{oc.env:PW,{CANARY}}}"}},
+        {"source": {"params": {"password": [CANARY, (CANARY,)]}}},
         [f"sqlite:///x?key={CANARY}&secret={CANARY}"],
     ],
 )
 def test_secrets_are_masked_wherever_they_stand(given):
     if isinstance(given, list):
         given = {"x": [f"host=h password={CANARY} user=u"]}
-    assert "Canary" not in str(without_secrets(given))
+    assert "Canary" not in str(scrubbed(given))
 
 
 def test_only_what_forecasts_depend_on_is_in_the_hash_of_the_settings(tmp_path):

@@ -203,7 +203,7 @@ def test_the_forecasts_of_good_series_are_those_of_data_without_the_bad_ones():
 
 
 def test_a_thousand_bad_series_need_no_more_passes_than_one(monkeypatch):
-    import forecast.batch.quarantine as module
+    import forecast.ingest.mend as module
 
     counts: dict[str, int] = {}
 

@@ -1,6 +1,6 @@
 """``make bench``: tables of speed and accuracy. Nothing here asserts a time.
 
-``python -m tests.benchmarks [gather] [training] [predict] [stateful] [startup] [batch] [accuracy] [tradeoff] [peers]`` runs the parts named, or all.
+``python -m tests.benchmarks [ingest] [gather] [training] [predict] [stateful] [startup] [batch] [accuracy] [tradeoff] [peers]`` runs the parts named, or all.
 Alternatives take turns within one run, and ratios are medians over the turns, because machines are noisy.
 """
 
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import accuracy, batch, gather, peer_race, predict, startup, stateful, tradeoff, training
+from tests.benchmarks import accuracy, batch, gather, ingest, peer_race, predict, startup, stateful, tradeoff, training
 
 PARTS = {
+    "ingest": ingest.main,
     "gather": gather.main,
     "training": training.main,
     "predict": predict.main,

@@ -121,7 +121,7 @@ def test_every_fifth_series_is_held_out_of_training_units_and_encoding():
     strange = static.assign(colour=static["colour"].where(~static["unique_id"].isin(names), "mauve"))
     one, two = prepared(frame, static), prepared(poisoned, strange)
     assert (two.source.validation_series == held_out).all()
-    assert (one.units, one.encoding) == (two.units, two.encoding)
+    assert (one.units, one.readings) == (two.units, two.readings)
     for batch, other in zip(*(p.source.batch(64, 1, 2, 0.0)[:4] for p in (one, two)), strict=True):
         torch.testing.assert_close(batch, other)
     assert len(prepared(frame, static, val_size=0).source.validation) == 0
@@ -165,7 +165,7 @@ def test_a_series_is_forecast_by_its_age(fitted):
     net = fitted._fitted["cold_start"]
     newborn = fitted.predict(static_df=STATIC[STATIC["unique_id"] == "p3"].assign(unique_id="twin"))
     panel = to_panel(rows, static=STATIC[STATIC["unique_id"] == "p3"])
-    whole = net.units.inverse(net._life(static_table(panel, net.encoding).of(torch.tensor([0]))))[0, :, 0]
+    whole = net.units.inverse(net._life(static_table(panel, net.readings.static).of(torch.tensor([0]))))[0, :, 0]
     assert whole.shape == (7,)
     np.testing.assert_allclose(of(newborn, "twin"), whole[:3], rtol=1e-6)
     for age in (1, 3, 4, 9):

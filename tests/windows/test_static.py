@@ -14,6 +14,7 @@ from forecast.errors import DataError, ForecastWarning
 from forecast.nets.facts import Needs
 from forecast.panel.covariates import Covariates, Labels, Numbers
 from forecast.panel.encoding import fit_encoding
+from forecast.panel.readings import Readings
 from forecast.training.source import HIDDEN_LABELS, build_source
 from forecast.windows.gather import gather
 from forecast.windows.sampler import training_windows
@@ -42,7 +43,7 @@ def test_every_window_carries_the_features_of_its_series(sizes, series_too):
     zero = np.zeros(len(panel), dtype=np.int64)
     same = type(fit_affine(panel))(np.zeros(len(panel)), np.ones(len(panel)))
     trained_as = np.arange(len(panel)) if series_too else None
-    store = build_store(panel, same, zero, indicator=False, trained_as=trained_as, encoding=encoding)
+    store = build_store(panel, same, zero, indicator=False, trained_as=trained_as, readings=Readings(encoding))
     windows = training_windows(store, 4)
     batch = gather(store, windows.start(torch.arange(windows.total)), 3, 1)
     series = (batch.past[:, 0] // 1000).long()
@@ -66,7 +67,7 @@ def test_hidden_labels_become_unknown_and_numbers_stay():
 def test_training_hides_some_labels_at_random_and_other_batches_none():
     panel = featured([40] * 4)
     encoding = fit_encoding(panel.static)
-    source = build_source(panel, 6, 2, 1, None, Needs(static=True), encoding=encoding)
+    source = build_source(panel, 6, 2, 1, None, Needs(static=True), readings=Readings(encoding))
     batch = source.batch(2000, seed=1, step=5, progress=0.0)
     share = batch.static[:, 5].mean().item()
     assert share == pytest.approx(HIDDEN_LABELS, abs=0.03)
@@ -78,7 +79,7 @@ def test_a_job_on_other_features_is_another_job():
     panel = featured([20, 20])
     encoding = fit_encoding(panel.static)
     other = replace(panel, static=panel.static.take(np.array([1, 0])))
-    one, two = (build_source(p, 6, 2, 1, None, Needs(static=True), encoding=encoding) for p in (panel, other))
+    one, two = (build_source(p, 6, 2, 1, None, Needs(static=True), readings=Readings(encoding)) for p in (panel, other))
     assert list(one.content()) != list(two.content())
 
 

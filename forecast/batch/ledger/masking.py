@@ -12,6 +12,9 @@ SECRET_NAMES = r"[\w-]*(?:passw(?:or)?d|passwort|passphrase|pwd|secret|api[_-]?k
 _IN_URL = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@\"'<>]*):[^\s\"'<>]*@")
 _IN_PAIR = re.compile(rf"(?i)(\b{SECRET_NAMES}[\"']?\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s&;,'\"{{}}\[\]]+)")
 _NAME = re.compile(rf"(?i){SECRET_NAMES}")
+# How settings refer to the environment: the name is no secret, what may stand after the comma is the value itself.
+VARIABLE = re.compile(r"\$\{oc\.env:([A-Za-z_][A-Za-z0-9_]*)(?:,([^}]*))?\}")
+ADDRESS_NAMES = ("webhook",)  # addresses whose path is a secret, too
 SHORTEST, UNMISTAKABLE = 6, 12
 _known: set[str] = set()
 
@@ -40,16 +43,26 @@ def masked(text: str) -> str:
     return _IN_PAIR.sub(rf"\g<1>{HIDDEN}", _IN_URL.sub(rf"\g<1>:{HIDDEN}@", text))
 
 
-def scrubbed(value: Any) -> Any:
-    """Plain data (mappings, lists, texts, numbers) with every password in it masked, whatever its depth."""
-    if isinstance(value, str):
-        return masked(value)
+def scrubbed(value: Any, name: str = "") -> Any:
+    """Plain data (mappings, lists, texts, numbers) with every password in it masked, whatever its depth.
+
+    ``name`` is what ``value`` is called: under the name of a secret all is hidden but ``None``, truth values and
+    mappings, which have names of their own; of a webhook's address only the host is left.
+    """
     if isinstance(value, Mapping):
-        return {masked(str(key)): HIDDEN if _hides(key, item) else scrubbed(item) for key, item in value.items()}
+        return {masked(str(key)): scrubbed(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [scrubbed(item) for item in value]
-    return value
+        return [scrubbed(item, name) for item in value]
+    if is_secret_name(name) and isinstance(value, int | float) and not isinstance(value, bool):
+        return HIDDEN
+    return _scrubbed_text(value, name) if isinstance(value, str) else value
 
 
-def _hides(name: object, value: object) -> bool:
-    return isinstance(value, str) and bool(value) and is_secret_name(str(name))
+def _scrubbed_text(text: str, name: str) -> str:
+    variable = VARIABLE.fullmatch(text)
+    if variable is not None:
+        default = variable[2]
+        return text if not default else f"${{oc.env:{variable[1]},{_scrubbed_text(default, name)}}}"
+    if name in ADDRESS_NAMES:
+        return re.sub(r"://(?:\S*@)?([^/?#@\s]*).*", rf"://\1/{HIDDEN}", text, flags=re.DOTALL)
+    return HIDDEN if text and is_secret_name(name) else masked(text)

@@ -17,6 +17,7 @@ from forecast.batch.points import reached
 from forecast.errors import ForecastError, StorageError
 from forecast.forecasts import check_reach
 from forecast.model import Continuing, Fitted, Model, Task, check_features
+from forecast.panel.calendar import with_calendar
 from forecast.panel.fill import as_models_see
 from forecast.panel.panel import Panel
 
@@ -61,6 +62,7 @@ class Challenge:
     def _fitted(self, panel: Panel, task: Task, found: Found | None) -> tuple[Verdict, Fitted | None]:
         """The verdict on the recipe and, if it passed, the model trained by it on all rows."""
         check_reach(panel, task.h)
+        panel = with_calendar(panel, task.h)
         check_features({self.name: self.model}, panel)
         verdict = self._judged(panel, task, found)
         if not verdict.passed:

@@ -29,15 +29,6 @@ def in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether less at a time might work."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and any(
-        sign in str(error).lower() for sign in ("out of memory", "can't allocate memory", "not enough memory")
-    )
-
-
 def hopeless(error: BaseException) -> bool:
     """Whether asking about other series would end the same way: it is the settings, not the data."""
     return isinstance(error, (ConfigError, NotFittedError, AttributeError))

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,10 +16,11 @@ import pandas as pd
 from forecast import artifact
 from forecast.batch.models.failures import FAILURES, in_words
 from forecast.batch.points import reached
+from forecast.batch.slotted import folders, named, prune, slots_in, until
 from forecast.errors import ArtifactError, printable
 from forecast.model import Advancing, Fitted, Prediction
 from forecast.panel.panel import Panel
-from forecast.persist import versions
+from forecast.persist import timeline_facts, versions
 from forecast.saved_ids import ids_json, restored_ids
 from forecast.timeline import Timeline
 
@@ -35,8 +32,6 @@ Int = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 
 KEPT = 3  # slots whose states stay: those written last
-SLOT = "%Y%m%dT%H%M%S.%fZ"
-NAMED = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 READ, RESUMED = 1, 2
 
 
@@ -133,7 +128,7 @@ class Memory:
         if not isinstance(fitted, FittedStateful):
             return None
         notes = []
-        for place in self._until(version, slot):
+        for place in until(self.folder / version, slot):
             try:
                 states = _read(place, _facts(version, place.name, panel.timeline), fitted)
             except FAILURES as error:
@@ -149,28 +144,18 @@ class Memory:
         """
         from forecast.training.saved_states import state_arrays
 
-        place = self.folder / version / _named(slot)
+        place = self.folder / version / named(slot)
         arrays = {**state_arrays(states), "ids": np.frombuffer(ids_json(states.ids), dtype=np.uint8)}
         reached("memory.save")
         artifact.write(place, artifact.Artifact(_facts(version, place.name, timeline), {"states": arrays}))
         reached("memory.saved")
         self._prune()
 
-    def _until(self, version: str, slot: datetime) -> list[Path]:
-        """Where states of ``version`` may be, newest first."""
-        last = _named(slot)
-        return sorted((p for p in _inside(self.folder / version) if p.name <= last), reverse=True)
-
     def _prune(self) -> None:
         """Remove all but the states written last. Others may do the same at the same time."""
-        there = [place for version in _folders(self.folder) for place in _inside(version)]
-        for place in sorted(there, key=_written, reverse=True)[KEPT:]:
-            with suppress(OSError):  # at once: nobody reads half of it
-                os.replace(place, self.folder / f".{uuid.uuid4().hex}")
+        prune([place for version in folders(self.folder) for place in slots_in(version)], KEPT, self.folder)
         reached("memory.pruned")
-        for gone in self.folder.glob(".*"):
-            shutil.rmtree(gone, ignore_errors=True)
-        for version in _folders(self.folder):
+        for version in folders(self.folder):
             with suppress(OSError):  # one that is not empty stays
                 version.rmdir()
 
@@ -188,27 +173,10 @@ def _read(place: Path, facts: dict[str, Any], fitted: FittedStateful) -> States:
 
 def _facts(version: str, slot: str, timeline: Timeline) -> dict[str, Any]:
     """What states must be of to be used; other versions of the packages may round in another way."""
-    return {"kind": "states", "model": version, "slot": slot, "timeline": asdict(timeline), "versions": versions()}
-
-
-def _named(slot: datetime) -> str:
-    """Names that sort as the slots do."""
-    return slot.astimezone(UTC).strftime(SLOT)
-
-
-def _folders(folder: Path) -> Iterator[Path]:
-    with suppress(OSError):
-        yield from (p for p in list(folder.iterdir()) if p.is_dir() and not p.is_symlink() and p.name[0] != ".")
-
-
-def _inside(folder: Path) -> Iterator[Path]:
-    return (place for place in _folders(folder) if NAMED.fullmatch(place.name))
-
-
-def _written(place: Path) -> int:
-    """When states were written last, as the file system says."""
-    manifest = place / artifact.MANIFEST
-    try:
-        return (manifest if manifest.exists() else place).stat().st_mtime_ns
-    except OSError:
-        return 0
+    return {
+        "kind": "states",
+        "model": version,
+        "slot": slot,
+        "timeline": timeline_facts(timeline),
+        "versions": versions(),
+    }

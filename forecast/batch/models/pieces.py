@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from forecast.baselines.local import LocalFitted
 from forecast.baselines.series import WIDEST
-from forecast.batch.models.failures import FAILURES, hopeless, in_words, out_of_memory
+from forecast.batch.models.failures import FAILURES, hopeless, in_words
 from forecast.batch.points import reached
+from forecast.errors import out_of_memory
 from forecast.model import Fitted, Prediction
+from forecast.panel.calendar import with_calendar
 from forecast.panel.fill import as_models_see
 from forecast.panel.panel import Panel
 
@@ -45,12 +47,12 @@ class Piece:
     rows: Int
     asked: Bool
 
-    def panel(self, panel: Panel) -> Panel:
-        """What the model is given."""
+    def panel(self, panel: Panel, h: int) -> Panel:
+        """What the model is given, to forecast ``h`` steps."""
         part = panel.take(self.rows)
         if not self.asked.all():
             part = replace(part, values=np.where(np.repeat(self.asked, part.lengths), part.values, 1.0))
-        return as_models_see(part)
+        return as_models_see(with_calendar(part, h))
 
     def halves(self) -> list[Piece]:
         """Two pieces with half the series, cut between blocks; of one block two with every other series asked."""
@@ -148,7 +150,7 @@ class _Asking:
 
     def _answers(self, piece: Piece) -> list[Answer]:
         reached("models.chunk")
-        given = piece.panel(self.panel)
+        given = piece.panel(self.panel, self.h)
         prediction = self.fitted.predict(given, self.h, self.probs)
         point, quantiles = np.asarray(prediction.point), np.asarray(prediction.quantiles)
         shape = (len(piece.rows), self.h)

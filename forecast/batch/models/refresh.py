@@ -129,6 +129,7 @@ class ModelPolicy:
         choice = self._kept(store, slot, asked[0] if asked else "saved model")
         if self.saved is not None:
             choice = self._imported(store, slot, task, choice)
+            _check_covariates(choice, panel)
             asked = None if choice.model is None else (choice.model.name, choice.model.model)
         if asked is None:
             return choice
@@ -208,6 +209,20 @@ def _long_enough(choice: Choice, task: Task) -> Choice:
             "a model that was fitted with a larger one."
         )
     return replace(choice, name=choice.model.name)
+
+
+def _check_covariates(choice: Choice, panel: Panel) -> None:
+    """Raise ``ConfigError`` when a saved model was fitted with covariates that the job does not read."""
+    if choice.model is None:
+        return
+    for role in ("hist_exog", "futr_exog"):
+        fitted, read = getattr(choice.model.sample.schema, role), getattr(panel.schema, role)
+        lost = [name for name in fitted if name not in read]
+        if lost:
+            raise ConfigError(
+                f"the saved model was fitted with {role}={list(fitted)} and schema.{role} of the job lacks "
+                f"{', '.join(lost)}. Add them, or save a model that was fitted without."
+            )
 
 
 def _with(choice: Choice, trained: Trained) -> Choice:

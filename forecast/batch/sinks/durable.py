@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
@@ -10,49 +9,15 @@ import shutil
 import time
 import uuid
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from forecast.atomic import sync_folder
+from forecast.atomic import flock, sync_folder
 from forecast.batch import points
-from forecast.errors import StorageError, UnreachableError, printable
+from forecast.errors import StorageError, printable
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
-LOCK_POLL = 0.05  # seconds
 DAY = 86400.0
-
-
-@contextmanager
-def as_storage_errors(path: Path, needed: int = 0) -> Iterator[None]:
-    """Turn ``OSError`` of the block into a ``StorageError`` about ``path`` that says the way out.
-
-    ``needed`` is about how many bytes the block wants to write.
-    """
-    try:
-        yield
-    except StorageError:
-        raise
-    except OSError as error:
-        raise StorageError(f"{printable(str(path), 400)}: {_remedy(path, needed, error)}") from error
-
-
-def _remedy(path: Path, needed: int, error: OSError) -> str:
-    said = error.strerror or str(error)
-    if error.errno in NO_ROOM:
-        home = next(place for place in (path, *path.parents, Path(".")) if place.exists())
-        free = shutil.disk_usage(home).free
-        return (
-            f"no room ({said}): about {needed:,} bytes are needed, {free:,} are free there. Make room or choose "
-            "another folder; what was published before is untouched."
-        )
-    if error.errno in NO_RIGHT:
-        return (
-            f"access is refused ({said}). Give this user the right to read and write there, or choose another folder."
-        )
-    return f"{said}. Put that right, or choose another folder."
 
 
 def check_folders(*folders: Path) -> None:
@@ -88,41 +53,6 @@ def probe(folder: Path) -> None:
         trial.unlink(missing_ok=True)
 
 
-@contextmanager
-def locked(folder: Path, patience: float) -> Iterator[None]:
-    """Hold ``folder`` alone; wait up to ``patience`` seconds for another who does, then ``UnreachableError``."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        last = time.monotonic() + patience
-        while _flock(descriptor) is False:
-            if time.monotonic() > last:
-                raise UnreachableError(
-                    f"{printable(str(folder), 400)} has been locked by another process for {patience:g} s. Look for "
-                    "one that hangs, then run the job again; it goes on where this run ended."
-                )
-            time.sleep(LOCK_POLL)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _flock(descriptor: int) -> bool | None:
-    """Whether the file is ours alone now. ``None`` where there are no such locks: the ledger still keeps runs apart."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
-            return None
-        raise
-    return True
-
-
 class Draft:
     """A file being written under a temporary name beside ``target``; its writer holds a lock on it while alive.
 
@@ -135,7 +65,7 @@ class Draft:
         self.target = target
         self.path = target.with_name(f".{target.stem}.{uuid.uuid4().hex}.tmp")
         descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-        _flock(descriptor)
+        flock(descriptor)
         self.file = _Hashing(io.FileIO(descriptor, "r+b"))
         self.sha256, self.size = "", 0
         # A draft that nobody published is gone with its object; a fork of this process must leave it alone.
@@ -194,7 +124,7 @@ def abandoned(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        free = _flock(descriptor)
+        free = flock(descriptor)
         return time.time() - os.fstat(descriptor).st_mtime > DAY if free is None else free
     finally:
         os.close(descriptor)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from forecast.atomic import as_storage_errors, locked
 from forecast.batch import points
 from forecast.batch.form import Form
 from forecast.batch.key import Publication
@@ -19,9 +20,10 @@ from forecast.batch.protocols import Confirm, Staged
 from forecast.batch.sinks import durable, manifest
 from forecast.batch.sinks.columnar import FORMATS
 from forecast.batch.sinks.manifest import Manifest, Version
-from forecast.batch.sinks.names import folder_name, slot_name
+from forecast.batch.sinks.names import slot_name
 from forecast.batch.sinks.rows import Piece, check_outputs, prepared, together
 from forecast.errors import ConfigError, StorageError, printable
+from forecast.filenames import folder_name
 
 VERSIONS = "_versions"
 PUBLIC = "forecasts"
@@ -67,7 +69,7 @@ class FolderSink:
         """See :meth:`forecast.batch.protocols.Sink.check`; makes the folder."""
         check_outputs(form)
         durable.check_folders(self.path, self.path / VERSIONS)
-        with durable.as_storage_errors(self.path, 4096):
+        with as_storage_errors(self.path, 4096):
             durable.make_folders(self.path)
             durable.probe(self.path)
 
@@ -76,7 +78,7 @@ class FolderSink:
         frame = prepared(form, frame, nul=self.format == "parquet")
         target = self._file(publication.job, publication.slot, publication.run, FORMATS[self.format].suffix)
         needed = int(frame.memory_usage(deep=False).sum())
-        with durable.as_storage_errors(target, needed), ExitStack() as undo:
+        with as_storage_errors(target, needed), ExitStack() as undo:
             self._make_folders(publication.job, publication.slot)
             with self._alone(publication.job):  # so that a sweep does not see the file before its lock
                 draft = durable.Draft(target)
@@ -102,7 +104,7 @@ class FolderSink:
     def commit(self, staged: Staged, confirm: Confirm) -> None:
         """See :meth:`forecast.batch.protocols.Sink.commit`: version, public file, manifest, then ``confirm(None)``."""
         publication = staged.publication
-        with durable.as_storage_errors(self.path, 2**16), ExitStack() as undo:
+        with as_storage_errors(self.path, 2**16), ExitStack() as undo:
             undo.callback(staged.place.draft.discard)  # does nothing to a file that got its name
             with self._alone(publication.job):
                 self._commit(staged)
@@ -129,7 +131,7 @@ class FolderSink:
 
         Raises ``StorageError`` for a run that is not there and for a file that is missing or was changed.
         """
-        with durable.as_storage_errors(self.path):
+        with as_storage_errors(self.path):
             chosen = self._manifest(job).chosen(None if runs is None else list(runs))
             return together([self._piece(job, version, between) for version in chosen])
 
@@ -149,7 +151,7 @@ class FolderSink:
         between the two.
         """
         durable.check_folders(self.path)
-        with durable.as_storage_errors(self.path):
+        with as_storage_errors(self.path):
             jobs = [
                 folder for folder in sorted(self.path.glob("[!_.]*")) if folder.is_dir() and not folder.is_symlink()
             ]
@@ -157,7 +159,7 @@ class FolderSink:
             return removed + _remove(self.path.glob(".*.tmp"))
 
     def _swept(self, folder: Path) -> int:
-        with durable.locked(folder, self.patience):
+        with locked(folder, patience=self.patience):
             removed = _remove(folder.glob(".*.tmp")) + _remove(folder.glob("slot=*/.*.tmp"))
             removed += _remove((self.path / VERSIONS / folder.name).glob("*/.*.tmp"))
             if (folder / manifest.NAME).exists():
@@ -214,7 +216,7 @@ class FolderSink:
 
     @contextmanager
     def _alone(self, job: str) -> Iterator[None]:
-        with durable.locked(self.path / folder_name(job), self.patience):
+        with locked(self.path / folder_name(job), patience=self.patience):
             yield
 
 

@@ -47,10 +47,6 @@ def prepared(form: Form, frame: pd.DataFrame, nul: bool = False) -> pd.DataFrame
     for name in TEXTS:
         if frame[name].isna().any():
             frame[name] = frame[name].fillna("")
-    for name in ("unique_id", "cutoff", "ds"):
-        missing = frame[name].isna().to_numpy()
-        if missing.any():
-            raise StorageError(f"{name}: nothing in row {int(missing.argmax())} of the forecasts. Each row needs one.")
     codes, ids = pd.factorize(frame["unique_id"], sort=True)
     if not nul:
         _refuse_nul("unique_id", ids)

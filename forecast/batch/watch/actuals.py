@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.forecasts import as_index
+from forecast.panel.clock import as_index
 from forecast.panel.panel import Panel
 from forecast.report.folds import grid_ordinals
 from forecast.report.scale import insample_scales
@@ -104,7 +104,7 @@ def _blocks(panel: Panel) -> Iterator[tuple[Panel, int, int]]:
         yield (
             replace(
                 panel, ids=panel.ids[first:last], values=panel.values[start:stop], offsets=offsets,
-                first=panel.first[first:last], static=None,
+                first=panel.first[first:last], static=None, hist=None, futr=None,
             ),
             first, last,
         )  # fmt: skip

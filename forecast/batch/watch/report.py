@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from forecast.atomic import write_text
+from forecast.batch.ledger.masking import scrubbed
 from forecast.batch.points import reached
-from forecast.batch.settings import without_secrets
 from forecast.batch.watch.alerts import by_severity, exit_code
 from forecast.batch.watch.drift import PERIOD, Windows
 from forecast.batch.watch.facts import RunFacts
@@ -98,7 +98,7 @@ def _context(facts: RunFacts, findings: Findings, settings: WatchSettings) -> di
         "charts": _charts(facts, findings, settings, views),
         "run": run_facts(facts, facts.exit or exit_code(alerts)),
         "model": [(name, shown(value)) for name, value in model_facts(facts.model)] or [("model", ABSENT)],
-        "settings": configuration_text(without_secrets(facts.settings)) if facts.settings else "",
+        "settings": configuration_text(scrubbed(facts.settings)) if facts.settings else "",
     }  # fmt: skip
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecast.batch.sinks.names import checked_column, checked_table, folder_name, slot_name
+from forecast.batch.sinks.names import checked_column, checked_table, slot_name
 from forecast.errors import ConfigError
+from forecast.filenames import folder_name
 
 WICKED = [
     "../x",

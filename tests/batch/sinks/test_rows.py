@@ -53,6 +53,44 @@ def test_rows_that_no_sink_could_keep_are_refused(column: str, value: object, me
         prepared(FORM, rows)
 
 
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (None, "unique_id: nothing in row 1 of the forecasts"),
+        (np.nan, "unique_id: nothing in row 1 of the forecasts"),
+        (1.5, "unique_id: 1.5 in row 1 of the forecasts is no whole number"),
+        ("seven", "unique_id: 'seven' in row 1 of the forecasts is no whole number"),
+        (2**63, "unique_id: 9223372036854775808 in row 1 of the forecasts is no whole number of 64 bits"),
+        (float("inf"), "unique_id: inf in row 1"),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["object", None])
+def test_an_integer_id_that_is_none_is_one_clear_error(cell: object, message: str, dtype: str | None) -> None:
+    whole = replace(FORM, ids="integer")
+    rows = frame((1, 2), whole)
+    ids: list[object] = rows["unique_id"].tolist()
+    ids[1] = cell
+    with pytest.raises(StorageError, match=message):
+        whole.conform(rows.assign(unique_id=pd.Series(ids, dtype=dtype)))
+
+
+def test_every_key_that_is_missing_is_told_at_once_and_none_passes() -> None:
+    rows = frame().astype({"step": "float64"})
+    rows.loc[1, "unique_id"] = None
+    rows.loc[2, ["ds", "step"]] = [pd.NaT, np.nan]
+    with pytest.raises(StorageError, match=r"unique_id: nothing in row 1 .*ds: nothing in row 2.*step: nothing in row 2"):
+        FORM.conform(rows)
+
+
+@pytest.mark.parametrize("ids", [(-(2**63), 2**63 - 1), (0, 2**53 + 1)])
+def test_integer_ids_stay_exact_at_the_ends_of_their_range(ids: tuple[int, ...]) -> None:
+    whole = replace(FORM, ids="integer")
+    rows = frame((1, 2), whole)
+    given = rows["unique_id"].map(dict(zip((1, 2), ids, strict=True)))
+    for kind in ("int64", "object", "Int64"):
+        assert whole.conform(rows.assign(unique_id=given.astype(kind)))["unique_id"].tolist() == given.tolist()
+
+
 @pytest.mark.parametrize("outputs", [("mean", "slot"), ("mean", "MEAN"), ("mean", "Run"), ("mean", "reason")])
 def test_outputs_named_like_other_columns_are_refused(outputs: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match="must differ"):

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecast.aliases import Freq
 from forecast.errors import DataError
+from forecast.inference import infer_freq
 from forecast.ingest.validate import Bool, Int, Rows, grid_faults, sort_rows
 from forecast.schema import Schema
 from forecast.timeline import SPARSEST, Stamps, Timeline, fit_timeline
@@ -28,7 +30,8 @@ def usable_rows(codes: Int, stamps: Stamps, values: npt.NDArray[np.float64], ids
 def keep(rows: Rows, kept: Bool | None = None) -> Rows:
     """The rows that are ``kept`` (all by default); series without any row are left out, the others renumbered."""
     if kept is not None and not kept.all():
-        rows = Rows(rows.codes[kept], rows.stamps[kept], rows.values[kept], rows.row[kept], rows.ids)
+        cells = {"codes": rows.codes[kept], "stamps": rows.stamps[kept], "values": rows.values[kept]}
+        rows = replace(rows, row=rows.row[kept], **cells)
     present = np.bincount(rows.codes, minlength=len(rows.ids)) > 0
     if present.all():
         return rows
@@ -36,7 +39,26 @@ def keep(rows: Rows, kept: Bool | None = None) -> Rows:
     return replace(rows, codes=number[rows.codes], ids=rows.ids[present])
 
 
-def common_grid(rows: Rows, freq: str | int, tz: str | None, schema: Schema) -> tuple[Timeline, Bool]:
+def common_freq(rows: Rows) -> str | int | None:
+    """The frequency of all rows, else that of one of the longest series which most rows fit; ``None`` for neither."""
+    freq = infer_freq(rows.stamps, rows.codes, rows.elapsed)
+    if freq is not None or len(rows.ids) == 1:
+        return freq
+    lengths = np.bincount(rows.codes, minlength=len(rows.ids))
+    ends = np.cumsum(lengths)
+    most = 0
+    for code in np.argsort(-lengths, kind="stable")[:ANCHORS].tolist():
+        own = slice(ends[code] - lengths[code], ends[code])
+        found = infer_freq(rows.stamps[own], rows.codes[own], rows.elapsed)
+        if found is None:
+            continue
+        on = int(fit_timeline(found, rows.stamps[own][:1]).ordinals(rows.stamps)[1].sum())
+        if on > most:
+            freq, most = found, on
+    return freq
+
+
+def common_grid(rows: Rows, freq: Freq, tz: str | None, schema: Schema) -> tuple[Timeline, Bool]:
     """The grid of ``freq`` that most rows lie on, and which do: one series must not take all others off their grid.
 
     Raises ``DataError`` when hardly any row lies on any such grid, ``ConfigError`` for a frequency that is none.
@@ -88,4 +110,4 @@ def with_lost(rows: Rows, ids: pd.Index) -> Rows:
     at = np.searchsorted(codes, lost)
     stamps = np.insert(rows.stamps, at, newest)
     values, row = np.insert(rows.values, at, np.nan), np.insert(rows.row, at, -1)
-    return Rows(np.insert(codes, at, lost), stamps, values, row, ids)
+    return replace(rows, codes=np.insert(codes, at, lost), stamps=stamps, values=values, row=row, ids=ids)

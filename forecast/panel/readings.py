@@ -1,0 +1,64 @@
+"""How the covariates of a panel reach a net: one encoding for each role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from forecast.panel.covariates import Covariates
+from forecast.panel.encoding import Encoding, fit_encoding
+from forecast.panel.holiday_features import NAME as HOLIDAY_NAME
+from forecast.panel.panel import Panel
+
+MOST_LABELS = 50  # of a column that changes over time: every label is a cell of every row of a window
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Encodings of the covariates that a net reads; ``None`` for a role that it does not.
+
+    Attributes:
+        static: of features that do not change.
+        hist: of covariates known up to the cutoff.
+        futr: of covariates known into the future.
+    """
+
+    static: Encoding | None = None
+    hist: Encoding | None = None
+    futr: Encoding | None = None
+
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """Cells of an encoded row of static features, ``hist`` and ``futr``, 0 for what is not read."""
+        static, hist, futr = (0 if code is None else code.width for code in (self.static, self.hist, self.futr))
+        return static, hist, futr
+
+    def strangers(self, panel: Panel) -> dict[str, tuple[str, ...]]:
+        """Labels in use in ``panel`` that have no cell of their own, by column; not the names of holidays, of which a
+        short history lacks some each year."""
+        futr = None if panel.futr is None else panel.futr.covariates
+        found: dict[str, tuple[str, ...]] = {}
+        pairs: tuple[tuple[Encoding | None, Covariates | None], ...] = (
+            (self.static, panel.static),
+            (self.hist, panel.hist),
+            (self.futr, futr),
+        )
+        for encoding, covariates in pairs:
+            if encoding is not None and covariates is not None:
+                found |= encoding.strangers(covariates)
+        found.pop(HOLIDAY_NAME, None)
+        return found
+
+
+UNREAD = Readings()
+
+
+def fit_readings(panel: Panel, *, static: bool, hist: bool, futr: bool) -> Readings:
+    """Learn from all rows of ``panel``, which has the training rows and no others; only the roles that are read."""
+    known = None
+    if futr and panel.futr is not None:
+        known = fit_encoding(panel.futr.between(panel.first, panel.lengths).covariates, MOST_LABELS, panel.offsets)
+    return Readings(
+        fit_encoding(panel.static) if static and panel.static is not None else None,
+        fit_encoding(panel.hist, MOST_LABELS, panel.offsets) if hist and panel.hist is not None else None,
+        known,
+    )
