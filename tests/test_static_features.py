@@ -133,17 +133,17 @@ def test_a_saved_model_keeps_features_and_encoding(fitted, tmp_path):
 
 FORGED = {
     "a wider net": lambda m: m["facts"]["models"][0]["facts"].update(static=6),
-    "no encoding": lambda m: m["facts"]["models"][0].update(static=[]),
-    "an encoding of other columns": lambda m: m["facts"]["models"][0]["static"][0].update(name="weight"),
+    "no encoding": lambda m: m["facts"]["models"][0]["readings"].update(static=[]),
+    "an encoding of other columns": lambda m: m["facts"]["models"][0]["readings"]["static"][0].update(name="weight"),
     "a column of another kind": lambda m: m["facts"]["static"][0].update(kind="labels"),
     "a column of no kind": lambda m: m["facts"]["static"][1].update(kind="eval"),
     "two columns of one name": lambda m: m["facts"]["static"][1].update(name="size"),
     "no columns": lambda m: m["facts"].update(static=[]),
     "no list": lambda m: m["facts"].update(static="size"),
-    "a label twice": lambda m: m["facts"]["models"][0]["static"][1].update(labels=["blue", "blue"]),
-    "labels that are no text": lambda m: m["facts"]["models"][0]["static"][1].update(labels=["blue", 7]),
-    "no spread": lambda m: m["facts"]["models"][0]["static"][0].update(spread=0.0),
-    "a centre that is no number": lambda m: m["facts"]["models"][0]["static"][0].update(center="0"),
+    "a label twice": lambda m: m["facts"]["models"][0]["readings"]["static"][1].update(labels=["blue", "blue"]),
+    "labels that are no text": lambda m: m["facts"]["models"][0]["readings"]["static"][1].update(labels=["blue", 7]),
+    "no spread": lambda m: m["facts"]["models"][0]["readings"]["static"][0].update(spread=0.0),
+    "a centre that is no number": lambda m: m["facts"]["models"][0]["readings"]["static"][0].update(center="0"),
 }
 
 

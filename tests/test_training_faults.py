@@ -102,6 +102,25 @@ def test_a_signal_ends_a_training_with_its_exit_code_and_the_next_resumes_bit_fo
     pd.testing.assert_frame_equal(resumed.predict(), whole.predict(), check_exact=True)
 
 
+@pytest.mark.parametrize("signum", [TERM, INT])
+def test_a_signal_in_the_training_of_a_job_ends_it_at_once_and_the_next_run_is_whole(signum, forks, tmp_path):
+    seasonal_frame(series=2, freq="D").to_csv(tmp_path / "rows.csv", index=False)
+    training = {"batch_size": 8, "cycles": 1, "validations": 1}
+    settings = {"input_size": 12, "hidden_size": 4}
+    net = {"name": "lstm", "max_steps": 20, "training": training, "settings": settings, "gate": {"enabled": False}}
+    job = {"name": "sales", "h": 3, "freq": "D", "source": {"files": "rows.csv", "patience": 0}, "model": net}
+    job |= {"sink": {"folder": "out"}, "folder": "home", "watch": {"enabled": False}, "progress": False}
+    (tmp_path / "job.yaml").write_text(json.dumps(job))
+    order = {"words": ["batch", "job=job.yaml", "as_of=2015-02-20"], "folder": str(tmp_path)}
+    answer = forks("command", strike=["step", 5, signum, "after"], **order)
+    assert answer["code"] == 128 + signum and "stopped by" in answer["log"], answer
+    assert not list((tmp_path / "out").rglob("*.parquet")) and not list(tmp_path.rglob("*.tmp"))
+    again = forks("command", **order)
+    assert again["code"] == 0, again
+    (table,) = (tmp_path / "out" / "sales").rglob("forecasts.parquet")
+    assert set(pd.read_parquet(table)["source"]) == {"lstm"}
+
+
 def test_ctrl_c_stays_what_it_is_for_those_who_train_in_a_notebook(frame, quick, monkeypatch):
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

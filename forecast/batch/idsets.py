@@ -32,7 +32,7 @@ def vanished_and_new(previous_ids: pd.Index, ids: pd.Index) -> Turnover:
     >>> gone.tolist(), new.tolist()
     (['a'], ['c'])
     """
-    return Turnover(previous_ids[~previous_ids.isin(ids)], ids[~ids.isin(previous_ids)])
+    return Turnover(previous_ids[ids.get_indexer(previous_ids) < 0], ids[previous_ids.get_indexer(ids) < 0])
 
 
 def keep_ids(folder: str | Path, ids: pd.Index) -> str:

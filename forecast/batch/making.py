@@ -223,8 +223,7 @@ class Making:
     def _earlier(self, inputs: Inputs) -> Earlier | None:
         """The forecasts published last, for series of which nothing is known any more."""
         panel = inputs.panel
-        known = np.bincount(panel.series, weights=np.isfinite(panel.values), minlength=len(panel))
-        if self.previous is None or (known > 0).all():
+        if self.previous is None or np.logical_or.reduceat(np.isfinite(panel.values), panel.offsets[:-1]).all():
             return None
         from forecast.batch.models.earlier import Earlier
 

@@ -190,6 +190,7 @@ class _Run:
             with self.timings.part("watch"):
                 alerts, alerted = self._watched(planned, plan, product, code)
             code = ALERTS if alerted and code == DONE else code
+        self.say(f"took {self.timings.text}")
         return self._outcome("committed", planned, plan.inputs, product, code, alerts)
 
     def _watched(self, planned: Planned, plan: Plan, product: Product, code: int) -> tuple[list[str], bool]:

@@ -107,12 +107,11 @@ def test_a_number_far_outside_those_trained_on_is_clipped():
     assert written(Covariates((numbers(1e300, -1e300),)), fitted).tolist() == [[10.0], [-10.0]]
 
 
-def test_of_too_many_labels_the_commonest_are_kept(monkeypatch):
-    monkeypatch.setattr(encodings, "MOST_LABELS", 2)
+def test_of_too_many_labels_the_commonest_are_kept():
     many = Covariates((labels("d", "c", "c", "b", "a", "d"),))
-    encoding = fit_encoding(many)
+    encoding = fit_encoding(many, most=2)
     assert encoding.labels[0].labels == ("c", "d")
-    assert written(many)[3].tolist() == [0, 0, 1]
+    assert encoding.encode(many).places[:, 0].tolist() == [1, 0, 0, 2, 2, 1]
 
 
 def with_features(*series: list[float], size: list[float]) -> object:

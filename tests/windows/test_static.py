@@ -87,7 +87,7 @@ def test_labels_not_met_in_training_are_told_in_one_warning():
     panel = featured([5, 5, 5])
     encoding = fit_encoding(panel.static.take(np.array([0])))
     with pytest.warns(ForecastWarning, match=r"count as unknown \(label: '1', '2'\)") as told:
-        tell_strangers(panel, encoding)
+        tell_strangers(panel, Readings(encoding))
     assert len(told) == 1
 
 

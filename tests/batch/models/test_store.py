@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import pickle
@@ -198,6 +200,25 @@ def test_a_damaged_current_version_gives_way_to_the_last_good_one_with_the_reaso
     assert new in found.reason and old in found.reason
     assert copy.last_good().version == old
     assert new in str(copy.describe()["problems"])
+
+
+@pytest.mark.parametrize("name", ["model.json", "model-", CURRENT])
+def test_a_disk_that_fails_under_the_current_version_gives_way_to_the_last_good_one(copy, name, monkeypatch):
+    """Reading is an error of the disk: for the version itself, and for the account of which is current."""
+    new, old = copy.versions()
+    real = io.open
+
+    def broken(file, *args, **options):
+        path = Path(file) if isinstance(file, (str, os.PathLike)) else None
+        if path is not None and path.name.startswith(name) and path.parent.name in (new, "models"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(file, *args, **options)
+
+    monkeypatch.setattr(io, "open", broken)
+    found = copy.current()
+    # The copy of the account is from before its last change, when the old version was still the current one.
+    assert found.version == old
+    assert "Input/output error" in found.reason and (new in found.reason or CURRENT in found.reason)
 
 
 def test_a_model_of_a_newer_format_gives_way_with_the_reason(copy):
