@@ -188,13 +188,17 @@ class Ensemble:
             which every member is fitted a second time.
         seeds: how many seeds each net among the members is trained from, 1 to 100. A baseline, where a seed changes
             nothing, is there once whatever this says.
+        settings: hyper-parameters of members, by name, in place of those of their yaml files:
+            ``{"segrnn": {"hidden_size": 256}}``.
 
-    Raises ``ConfigError`` when fitted without members, with an unknown combination or an impossible number of seeds.
+    Raises ``ConfigError`` when fitted without members, with an unknown combination, an impossible number of seeds or
+    settings of what is no member.
     """
 
     members: tuple[str, ...] = ("segrnn", "segrnn", "segrnn")
     combine: str = "median"
     seeds: int = 1
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def trained_by(self, training: Training, name: str) -> EnsembleModel:
         """The ensemble as a model whose nets train by ``training``."""
@@ -204,6 +208,9 @@ class Ensemble:
             raise ConfigError(f"{name}: combine={self.combine!r} is not one of {', '.join(COMBINATIONS)}.")
         whole_number(f"{name}: seeds", self.seeds, 1, MOST_SEEDS)
         refuse_nested(name, self.members)
+        strangers = sorted(set(self.settings) - set(self.members))
+        if strangers:
+            raise ConfigError(f"{name}: settings of {', '.join(strangers)}, not among members {list(self.members)}.")
         return EnsembleModel(self, training, name)
 
 
@@ -247,9 +254,12 @@ class EnsembleModel:
             for _ in range(self.spec.seeds if entries()[member].is_net else 1):
                 number = counts[member]
                 name = f"{member}#{number + 1}" if number else member
-                named[name] = as_model(create(member), name, self.training), number
+                named[name] = as_model(self._created(member), name, self.training), number
                 counts[member] += 1
         return named
+
+    def _created(self, member: str) -> Any:
+        return create(member, **self.spec.settings.get(member, {}))
 
     def continued(self, fitted: Fitted) -> EnsembleModel:
         """The same ensemble, the training of its nets begun with the weights that they have in ``fitted``."""

@@ -44,8 +44,9 @@ class Forecaster:
     """One or several models over many series.
 
     Args:
-        model: a name under conf/model or conf/baseline, an object of :mod:`forecast.models`, a list of either
-            (one column each), or a mapping from column name to either. The default is ``segrnn``.
+        model: a name under conf/model or conf/baseline, an object of :mod:`forecast.models`, either of them behind
+            transforms (:class:`forecast.Transformed`), a list of these (one column each), or a mapping from column name
+            to one. The default is ``segrnn``.
         h: steps to forecast.
         freq: pandas alias, integer step or :class:`~forecast.calendars.CustomBusiness`; inferred when left out. For
             series of several frequencies a mapping from series to frequency, or ``"each"``: then each frequency found

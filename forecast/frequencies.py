@@ -25,6 +25,7 @@ from forecast.panel.time_functions import TimeFunction
 from forecast.persist import PARTS
 from forecast.saved_ids import ids_json, restored_ids
 from forecast.schema import Schema
+from forecast.timeline import fit_timeline
 
 if TYPE_CHECKING:
     from forecast.forecaster import Forecaster
@@ -72,7 +73,7 @@ class Frequencies:
     def __init__(
         self, freq: Any, schema: Schema, make: Callable[[Freq], Forecaster], season_length: int | None = None
     ) -> None:
-        self.given = None if isinstance(freq, str) else {name: as_freq(one) for name, one in freq.items()}
+        self.given = None if isinstance(freq, str) else {name: _canonical(one) for name, one in freq.items()}
         if self.given is not None and not self.given:
             raise ConfigError("freq={} names no series. Give a frequency for each, or freq='each'.")
         self.schema, self.make, self.season_length = schema, make, season_length
@@ -95,7 +96,7 @@ class Frequencies:
         parts = {piece.freq: self.make(piece.freq) for piece in pieces}
         for piece, reading in zip(pieces, readings, strict=True):
             parts[piece.freq].fit(reading, **options)
-        self.parts, self.known = parts, owned
+        self.parts, self.known = parts, owned.placed()
         return self
 
     def predict(self, df: Any = None, **options: Any) -> pd.DataFrame:
@@ -160,9 +161,10 @@ class Frequencies:
         owner = np.repeat(np.arange(len(parts)), [len(panel) for panel in panels])
         self.parts = {panel.timeline.freq: part for panel, part in zip(panels, parts, strict=True)}
         place = every.get_indexer(order) if every.is_unique else np.full(1, -1)
-        if len(self.parts) < len(parts) or len(order) != len(every) or (place < 0).any():
+        there = place >= 0  # a series that was left out for its faults has no rows in any part
+        if len(self.parts) < len(parts) or int(there.sum()) != len(every):
             raise ArtifactError(MISFIT)
-        self.known = Owned(order, owner[place].astype(np.int64), tuple(self.parts))
+        self.known = Owned(order[there], owner[place[there]].astype(np.int64), tuple(self.parts))
 
     def fitted(self) -> dict[Freq, Forecaster]:
         """The Forecaster of each frequency. Raises ``NotFittedError`` before fitting."""
@@ -237,6 +239,12 @@ class Frequencies:
     def _stranger(self, name: object, freq: Freq, fitted: Sequence[Freq]) -> Fault:
         problem = f"its frequency is {freq!r}, and the models were fitted on {some(fitted)}"
         return Fault(self.schema.time_col, problem, "Leave it out, resample it, or fit again with such series.", name)
+
+
+def _canonical(freq: Any) -> Freq:
+    """The one spelling of ``freq`` that its grid has, so that no frequency counts as two."""
+    freq = as_freq(freq)
+    return freq if isinstance(freq, int) else fit_timeline(freq, np.array(["1970-01-01"], "datetime64[us]")).freq
 
 
 def refuse_parts(parts: Mapping[Freq, Any]) -> None:

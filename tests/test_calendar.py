@@ -111,7 +111,7 @@ def test_what_is_known_of_a_time_depends_on_nothing_else(tz):
     functions = {"payday": first_days}
     frame = daily(tz=tz)
     whole = with_calendar(to_panel(frame, schema, "D"), H, functions)
-    poisoned = frame.assign(y=np.where(frame.index % 3 == 0, 1e9, np.nan))
+    poisoned = frame.assign(y=np.where(frame.index % 3 == 0, 1e9, -1e9))
     for other, h in ((poisoned, H), (frame[frame["unique_id"] == "s1"], H), (frame[frame["ds"].dt.month < 10], 40)):
         seen = with_calendar(to_panel(other, schema, "D"), h, functions)
         own, all_of_it = seen.futr.take(np.array([len(seen) - 1])), whole.futr.take(np.array([1]))

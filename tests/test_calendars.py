@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from forecast import ArtifactError, ConfigError, CustomBusiness, Forecaster
 from forecast.aliases import as_freq, plain_freq
 from forecast.batch.known import Arrival
+from forecast.batch.opening import open_job
+from forecast.batch.when import latest_slot
 from forecast.calendars import month_days
 from forecast.timeline import fit_timeline
 
@@ -177,6 +179,20 @@ def test_a_row_of_a_month_from_the_30th_is_known_when_the_next_month_begins_ther
     ):
         as_of = datetime.datetime.fromisoformat(moment).replace(tzinfo=datetime.UTC)
         assert Arrival("MS-30", as_of).known(stamps).tolist() == known
+
+
+def test_a_job_may_name_its_calendar_in_yaml_and_another_calendar_is_another_job(tmp_path):
+    text = "source: {data: elnino}\nh: 3\nsink: {folder: out}\nfreq: {weekmask: Mon Tue Wed Thu Fri, holidays: [%s]}\n"
+    hashes = set()
+    for day in ("2024-12-25", "2024-12-26"):
+        (tmp_path / "j.yaml").write_text(text % day)
+        job = open_job(tmp_path / "j.yaml")
+        assert job.freq == CustomBusiness(holidays=[day])
+        assert latest_slot(job, datetime.datetime(2024, 12, 25, 12, tzinfo=datetime.UTC)).day == (
+            24 if "25" in day else 25
+        )
+        hashes.add(job.config_hash)
+    assert len(hashes) == 2
 
 
 def test_long_closures_do_not_make_rows_known_too_early():

@@ -18,7 +18,7 @@ BARE = {"HOME": "/proc/nobody", "PYTHONHASHSEED": "77", "OMP_NUM_THREADS": "2", 
 NOBODY = {f"{name}_proxy": "http://127.0.0.1:9" for name in ("http", "https")}
 GONE = ("HOME", "USER", "LOGNAME", "MPLCONFIGDIR", "FORECAST_DATA_DIR", "FORECAST_JOBS")
 PROGRAM = """
-import json, os, sys, warnings
+import json, pathlib, warnings
 warnings.simplefilter("error")
 from forecast.cli import main
 from tests.fault_process import fit
@@ -27,7 +27,7 @@ quiet = ["progress=false", "trainer.max_steps=2", "trainer.batch_size=8", "train
 net = ["data=nile", "model=lstm", "model.hidden_size=4", "data.input_size=12", *quiet]
 found["backtest"] = main(["backtest", *net, "baselines=[naive]"])
 found["fetch"] = main(["data", "fetch", "m4_hourly"])
-open("found.json", "w").write(json.dumps(found))
+pathlib.Path("found.json").write_text(json.dumps(found))
 """
 
 

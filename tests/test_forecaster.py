@@ -168,6 +168,7 @@ def test_local_hourly_time_is_forecast_across_the_clock_change(quick):
     assert str(out["ds"].dtype.tz) == "Europe/Berlin"
 
 
+@pytest.mark.filterwarnings("ignore::forecast.ForecastWarning")
 def test_a_series_with_nothing_known_in_the_window_gets_its_last_value(frame, quick):
     gone = frame["unique_id"].eq("s1") & frame.groupby("unique_id").cumcount().ge(20)
     out = Forecaster(TINY, h=2, training=quick, progress=False).fit(frame.assign(y=frame["y"].mask(gone))).predict()

@@ -182,6 +182,25 @@ def test_a_series_without_a_frequency_is_named_or_left_out_as_asked():
     assert len(forecaster({**OF, "one": "D"}).fit(frame).predict()) == 18
 
 
+def test_series_left_out_for_their_faults_are_not_missed_by_a_saved_model(tmp_path):
+    frame = pd.concat([mixed(), series("one", "D", 1)], ignore_index=True)
+    frame.loc[3, "y"] = np.inf
+    with pytest.warns(ForecastWarning, match="left out") as told:
+        fitted = forecaster(on_bad_series="skip").fit(frame)
+    assert len(told) == 2
+    forecasts = fitted.predict()
+    assert set(forecasts["unique_id"]) == {"w", "d", "m", "h2"}
+    pd.testing.assert_frame_equal(Forecaster.load(fitted.save(tmp_path / "m")).predict(), forecasts)
+
+
+def test_two_spellings_are_one_frequency(tmp_path):
+    frame = pd.concat([series("a", "ME", 40), series("b", "ME", 40), series("c", "D", 40)], ignore_index=True)
+    fitted = forecaster({"a": "M", "b": "ME", "c": "D", "later": "M"}).fit(frame)
+    assert list(fitted.parts) == ["ME", "D"]
+    loaded = Forecaster.load(fitted.save(tmp_path / "m"))
+    assert len(loaded.update(series("later", "ME", 5)).predict()) == 12
+
+
 def test_static_features_and_futures_go_with_their_series():
     frame = mixed()
     frame["promo"] = np.arange(len(frame)) % 3.0

@@ -132,6 +132,7 @@ def test_level_and_unit_pass_through_to_the_forecast(name, fitted):
 
 
 @pytest.mark.parametrize("name", NETS)
+@pytest.mark.filterwarnings("ignore::forecast.ForecastWarning")
 def test_unknown_leading_rows_change_nothing(name, fitted):
     frame = seasonal_frame(1, 30)
     earlier = pd.DataFrame(
@@ -163,6 +164,7 @@ values = st.lists(st.floats(-1e6, 1e6).map(lambda v: round(v, 3)), min_size=1, m
     kind=st.sampled_from(["raw", "constant", "zero", "spike"]),
 )
 @pytest.mark.parametrize("name", ["segrnn", "seq2seq", "deepar", "es_rnn", *CHEAP])
+@pytest.mark.filterwarnings("ignore::forecast.ForecastWarning")
 def test_any_finite_history_gives_finite_ordered_forecasts(name, y, decade, kind, fitted):
     data = np.array(y) * decade
     if kind == "constant":

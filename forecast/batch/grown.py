@@ -19,7 +19,7 @@ from forecast.batch.known import Arrival
 from forecast.batch.marks import Dtypes, Mark, Reading
 from forecast.batch.snapshot import IDS, Snapshot
 from forecast.batch.steps import Steps
-from forecast.errors import DataError, Fault
+from forecast.errors import DataError, Fault, some
 from forecast.ingest.columns import id_column, target_column
 from forecast.ingest.normalize import lay_out, merge_duplicates, trim_leading
 from forecast.ingest.times import time_column
@@ -48,18 +48,24 @@ def why_not(job: Job) -> str:
     schema = job.schema
     if job.known_col is not None:
         return "known_col: the latest version of a row may be of any age"
-    if schema.hist_exog or schema.futr_exog or (schema.stat_exog and job.static is None):
+    if schema.hist_exog or schema.futr_exog or job.future is not None or (schema.stat_exog and job.static is None):
         return "covariates are read with the rows"
     return ""
 
 
-def snapshot_of(inspection: Inspection, mark: Mark, sums: RowSums, job: Job) -> Snapshot | None:
-    """What to keep of rows that were all read and known, if they can be gone on from."""
-    panel = inspection.panel
-    usual = panel.timeline.kind in KINDS and str(panel.ids.dtype) in IDS and _plain(mark.dtypes, job)
-    if inspection.steps is None or inspection.quarantined or not usual:
-        return None
-    return Snapshot(replace(panel, static=None), inspection.steps, sums, mark)
+def snapshot_of(inspection: Inspection, mark: Mark, sums: RowSums, job: Job) -> Snapshot:
+    """What to keep of rows that were all read and known. Raises :class:`RefusedError` where that is of no use."""
+    panel, steps = inspection.panel, inspection.steps
+    why = why_not(job)
+    if not why and inspection.quarantined:
+        why = f"{len(inspection.quarantined)} series are quarantined: {some(inspection.quarantined)}"
+    elif not why and (steps is None or not _plain(mark.dtypes, job) or str(panel.ids.dtype) not in IDS):
+        why = "not all columns are of a plain type, or rows have no id"
+    elif not why and (panel.timeline.kind not in KINDS or not isinstance(panel.timeline.freq, str)):
+        why = f"the grid of freq={panel.timeline.freq!r} depends on all rows"
+    if why or steps is None:
+        raise RefusedError(why)
+    return Snapshot(replace(panel, static=None), steps, sums, mark)
 
 
 def grown(snapshot: Snapshot, reading: Reading, job: Job, slot: datetime) -> Snapshot:
@@ -151,7 +157,7 @@ def _checked_steps(snapshot: Snapshot, rows: Rows) -> Steps:
     joint = np.where(known, first - panel.last[place], 0)
     late = np.flatnonzero(known & (joint <= 0))
     if late.size:
-        raise RefusedError(f"rows of {len(late)} series are late or were there before, {rows.ids[late[0]]!r} for one")
+        raise RefusedError(f"rows are late, or were there before: of {some(rows.ids[late])}")
     more = Steps.of(rows, ordinals)
     if panel.schema.missing == "raise" and max(joint.max(), more.widest.max()) > 1:
         raise RefusedError("rows are missing")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from forecast.batch.grown import RefusedError, grown, snapshot_of, why_not
+from forecast.batch.grown import RefusedError, grown, snapshot_of
 from forecast.batch.hashing import RowSums, row_sums, table_hash
 from forecast.batch.known import Arrival, known_rows
-from forecast.batch.marks import Growing, Mark, Reading
+from forecast.batch.marks import Growing, Reading
 from forecast.batch.points import reached
 from forecast.batch.quarantine import Inspection, inspect_rows, judged
 from forecast.batch.snapshot import Recalled, Snapshot
@@ -37,7 +37,8 @@ class Inputs:
         facts: plain values for the ledger.
         notes: what is worth a line: conversions, breaches of the contract that do not stop the run.
         snapshot: what the next run can go on from; ``None`` where it must read everything.
-        reading: of a source that grows: since which slot rows were read (all, if empty), how many, and why all.
+        reading: of a source that grows: since which slot rows were read (all, if empty), how many, why all, and why
+            the next run will have to do so again.
     """
 
     panel: Panel
@@ -65,7 +66,9 @@ def read_inputs(job: Job, slot: datetime, previous_ids: pd.Index | None = None, 
     if kept is None or not isinstance(job.source, Growing):
         frame = job.source.read(slot)
         reached("run.read")
-        return _all_rows(job, slot, previous_ids, frame)
+        rows, read_rows = _known(job, slot, frame), len(frame)
+        del frame  # the rows of the future are let go of
+        return _all_rows(job, slot, previous_ids, rows, read_rows)[0]
     mark = None if kept.snapshot is None else kept.snapshot.mark
     reading = job.source.read_since(slot, mark)
     why = reading.why or kept.why
@@ -75,18 +78,26 @@ def read_inputs(job: Job, slot: datetime, previous_ids: pd.Index | None = None, 
         except RefusedError as error:
             why, reading = str(error), job.source.read_since(slot, None)
     reached("run.read")
-    frame, mark = reading.frame, reading.mark
-    del reading  # so that the rows of the future can be let go of
-    inputs = _all_rows(job, slot, previous_ids, frame, mark)
-    return replace(inputs, reading={"since": "", "new_rows": inputs.facts["rows_read"], "why": why})
+    rows, read_rows, mark = _known(job, slot, reading.frame), len(reading.frame), reading.mark
+    del reading
+    inputs, sums, inspection = _all_rows(job, slot, previous_ids, rows, read_rows)
+    story = {"since": "", "new_rows": read_rows, "why": why}
+    try:
+        if read_rows > sums.rows:
+            raise RefusedError("some rows were not known yet")
+        return replace(inputs, reading=story, snapshot=snapshot_of(inspection, mark, sums, job))
+    except RefusedError as error:
+        return replace(inputs, reading={**story, "not_kept": str(error)})
+
+
+def _known(job: Job, slot: datetime, frame: pd.DataFrame) -> pd.DataFrame:
+    return known_rows(frame, job.schema, job.freq, slot, job.zone, job.delay, job.known_col)
 
 
 def _all_rows(
-    job: Job, slot: datetime, previous_ids: pd.Index | None, frame: pd.DataFrame, mark: Mark | None = None
-) -> Inputs:
-    """From the rows as they were read."""
-    rows = known_rows(frame, job.schema, job.freq, slot, job.zone, job.delay, job.known_col)
-    read_rows, frame = len(frame), rows  # the rows of the future are let go of
+    job: Job, slot: datetime, previous_ids: pd.Index | None, rows: pd.DataFrame, read_rows: int
+) -> tuple[Inputs, RowSums, Inspection]:
+    """From all rows that were known among ``read_rows``."""
     static, future = _static(job), None if job.future is None else read(job.future, job.schema)
     sums = row_sums(rows, job.schema)
     inspection = inspect_rows(
@@ -103,10 +114,7 @@ def _all_rows(
         future=future,
         h=job.h,
     )
-    inputs = _inputs(job, inspection, sums, static, read_rows, future)
-    if mark is None or why_not(job) or read_rows != sums.rows:
-        return inputs
-    return replace(inputs, snapshot=snapshot_of(inspection, mark, sums, job))
+    return _inputs(job, inspection, sums, static, read_rows, future), sums, inspection
 
 
 def _new_rows(job: Job, slot: datetime, previous_ids: pd.Index | None, snapshot: Snapshot, reading: Reading) -> Inputs:

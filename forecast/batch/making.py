@@ -179,7 +179,7 @@ class Making:
         source = self.job.source
         if not isinstance(source, Growing) or not source.incremental:
             return None
-        why = why_not(self.job)
+        why = why_not(self.job)  # then nothing is kept either
         return Recalled(None, why) if why else Snapshots.of(self.job.home).recall(self.job, self.slot)
 
     def _recalled(self, choice: Choice, panel: Panel) -> Choice:

@@ -36,6 +36,10 @@ class Owned:
         place = self.ids.get_indexer(ids)
         return np.where(place >= 0, self.owner[place] if len(self.ids) else -1, -1).astype(np.int64)
 
+    def placed(self) -> Owned:
+        """Those that have a frequency."""
+        return Owned(self.ids[self.owner >= 0], self.owner[self.owner >= 0], self.freqs)
+
     def with_new(self, others: Owned) -> Owned:
         """These series, and after them those of ``others`` (numbered by the same frequencies) that are new."""
         new = ~others.ids.isin(self.ids) & (others.owner >= 0)

@@ -7,13 +7,12 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from forecast.windows.gather import Batch
 
-# Covariates speak softly beside the values: there are many of them, few rows where they say something, and what they say
-# directly goes by way of the regression. At full strength they were learned by heart (stallion, validation cutoffs).
-COVARIATE_RATE = 0.1
+RATE = (
+    0.1  # there are many covariates and few rows where they say something: at full strength they are learned by heart
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Facts:
     @property
     def inputs(self) -> int:
         """Cells of a row of :func:`inputs`."""
-        return self.channels + self.hist + self.futr
+        return self.channels + self.hist
 
     @property
     def outputs(self) -> int:
@@ -112,18 +111,17 @@ class Architecture(Protocol):
 
 
 def inputs(batch: Batch) -> Tensor:
-    """The past as (B, input_size, inputs): values, the indicator of known rows where there is one, covariates."""
-    rows = batch.past.shape[1]
+    """The past as (B, input_size, inputs): values, the indicator of known rows where there is one, covariates known up
+    to the cutoff. Those known into the future come by way of the regression."""
     parts = [part.unsqueeze(-1) for part in (batch.past, batch.observed) if part is not None]
-    parts += [COVARIATE_RATE * part[:, :rows] for part in (batch.hist, batch.futr) if part is not None]
+    if batch.hist is not None:
+        parts.append(RATE * batch.hist)
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
 
-def followed(batch: Batch, own: Tensor, first: int) -> Batch:
-    """Rows forecast, ``own`` (B, rows) from step ``first`` of the horizon on, as if they were the past: all known,
-    covariates of the future where there are any, nothing known of the others."""
-    size, rows = batch.past.shape[1], own.shape[1]
+def followed(batch: Batch, own: Tensor) -> Batch:
+    """Rows forecast, ``own`` (B, rows), as if they were the past: all known,
+    nothing known of covariates that end with the cutoff."""
     observed = None if batch.observed is None else torch.ones_like(own)
-    hist = None if batch.hist is None else batch.hist.new_zeros(len(own), rows, batch.hist.shape[2])
-    futr = None if batch.futr is None else functional.pad(batch.futr, (0, 0, 0, rows))[:, size + first :][:, :rows]
-    return Batch(own, observed, hist=hist, futr=futr)
+    hist = None if batch.hist is None else batch.hist.new_zeros(*own.shape, batch.hist.shape[2])
+    return Batch(own, observed, hist=hist)

@@ -25,11 +25,12 @@ class Flat(nn.Module):
     What the body gives is added to the seasonal skip; without one to that same mean or last value.
     """
 
-    def __init__(self, facts: Facts, body: nn.Module, skip: bool, centre: bool) -> None:
+    def __init__(self, facts: Facts, body: nn.Module, skip: bool, centre: bool, dropout: float = 0.0) -> None:
         super().__init__()
         self.shape = (facts.h, facts.outputs)
         self.centre = centre
         self.body = body
+        self.dropout = nn.Dropout(dropout)
         self.skip = SeasonalSkip(facts.input_size, facts.h, facts.seasons) if skip and facts.seasons else None
         self.head = head(facts.probs)
 
@@ -38,7 +39,7 @@ class Flat(nn.Module):
         x = batch.past - level
         if batch.observed is not None:
             x = torch.cat([x * batch.observed, batch.observed], dim=1)
-        steps = self.head(self.body(x).unflatten(-1, self.shape))
+        steps = self.head(self.body(self.dropout(x)).unflatten(-1, self.shape))
         anchor = level.unsqueeze(-1) if self.skip is None else self.skip(batch.past)
         forecast: Tensor = steps + anchor
         return forecast

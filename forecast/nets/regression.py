@@ -33,6 +33,8 @@ class Effect(NamedTuple):
 class Regressed(nn.Module):
     """A net behind a regression on ``Batch.futr``: one map of a row's covariates, the same for every row.
 
+    What they do may differ with the static features of a series: a discount moves beer more than water.
+
     It starts at zero, so that a net with covariates begins as the net without them. Window units in and out.
     """
 
@@ -41,9 +43,11 @@ class Regressed(nn.Module):
         self.net = net
         self.linear = nn.Linear(facts.futr, 1, bias=False)
         self.hidden = nn.Linear(facts.futr, WIDTH)
+        self.kind = nn.Linear(facts.static, WIDTH, bias=False) if facts.static else None
         self.out = nn.Linear(WIDTH, 1, bias=False)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.out.weight)
+        for silent in (self.linear, self.out, self.kind):
+            if silent is not None:
+                nn.init.zeros_(silent.weight)
 
     def forward(self, batch: Batch) -> Tensor:
         effect = self.effect(batch)
@@ -55,8 +59,10 @@ class Regressed(nn.Module):
         if batch.futr is None:
             raise ValueError("the net was built for covariates known into the future, the batch has none")
         size = batch.past.shape[1]
-        explained = self.linear(batch.futr) + self.out(functional.relu(self.hidden(batch.futr)))
-        explained = explained.squeeze(-1)
+        hidden = self.hidden(batch.futr)
+        if self.kind is not None and batch.static is not None:
+            hidden = hidden + self.kind(batch.static).unsqueeze(1)
+        explained = (self.linear(batch.futr) + self.out(functional.relu(hidden))).squeeze(-1)
         if batch.observed is None:
             last = explained[:, size - 1 : size]
         else:

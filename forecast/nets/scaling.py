@@ -7,7 +7,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from forecast.errors import ConfigError
 from forecast.windows.gather import Batch
+
+SCALINGS = ("window", "series")
+
+
+def check_scaling(scaling: str) -> None:
+    """Raise ``ConfigError`` unless ``scaling`` is one of ours."""
+    if scaling not in SCALINGS:
+        raise ConfigError(f"scaling={scaling!r} is not one of {', '.join(SCALINGS)}.")
 
 
 class Scaled(NamedTuple):

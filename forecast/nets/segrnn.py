@@ -14,13 +14,13 @@ from forecast.errors import ConfigError
 from forecast.nets.encoders import State, recurrent, top
 from forecast.nets.facts import Facts, Needs, followed, inputs
 from forecast.nets.heads import head, point_index
+from forecast.nets.scaling import check_scaling
 from forecast.nets.segments import segment_length, segments
 from forecast.nets.skip import SeasonalSkip
 from forecast.nets.static import static_shift
 from forecast.windows.gather import Batch
 
 DECODINGS = ("parallel", "recursive")
-SCALINGS = ("window", "series")
 
 
 class SegRNNNet(nn.Module):
@@ -78,7 +78,7 @@ class SegRNNNet(nn.Module):
         for first in range(0, self.h, self.segment):
             if outputs:
                 own = outputs[-1][..., self.point]  # (B, segment)
-                read = inputs(followed(batch, own, first - self.segment))
+                read = inputs(followed(batch, own))
                 _, state = self.encoder(functional.relu(self.embed(segments(read, self.segment))), state)
             now = skip[:, first : first + self.segment]  # the last segment may be shorter
             steps = self.project(self.dropout(top(state))).unflatten(-1, (self.segment, -1))
@@ -136,12 +136,9 @@ class SegRNN:
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for an unknown cell, decoding or scaling."""
-        for argument, value, known in (
-            ("decoding", self.decoding, DECODINGS),
-            ("scaling", self.scaling, SCALINGS),
-        ):
-            if value not in known:
-                raise ConfigError(f"{argument}={value!r} is not one of {', '.join(known)}.")
+        if self.decoding not in DECODINGS:
+            raise ConfigError(f"decoding={self.decoding!r} is not one of {', '.join(DECODINGS)}.")
+        check_scaling(self.scaling)
         segment = segment_length(self.segment, facts)
         return SegRNNNet(
             facts,

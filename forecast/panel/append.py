@@ -36,11 +36,10 @@ def append(history: Panel, new: Panel) -> Panel:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     target = place.copy()
     target[~known] = len(history) + np.arange((~known).sum())
-    source = np.full(int(offsets[-1]), -1, dtype=np.int64)  # of each row: one of the history, or of the new ones after
-    source[ranges(offsets[: len(history)], history.lengths)] = np.arange(len(history.values))
-    new_rows = np.arange(len(history.values), len(history.values) + len(new.values))
-    source[ranges(offsets[:-1][target] + new.first - first[target], new.lengths)] = new_rows
-    values = np.concatenate([history.values, new.values, [np.nan]])[source]
+    old = _old_rows(history, offsets)
+    added = ranges(offsets[:-1][target] + new.first - first[target], new.lengths)
+    values = np.full(len(old), np.nan)
+    values[old], values[added] = history.values, new.values
     static = None
     if history.static is not None and new.static is not None:
         row = np.concatenate([np.arange(len(history)), len(history) + np.flatnonzero(~known)])
@@ -48,6 +47,9 @@ def append(history: Panel, new: Panel) -> Panel:
         static = history.static.followed_by(new.static).take(row)
     hist = None
     if history.hist is not None and new.hist is not None:
+        source = np.full(len(old), -1, dtype=np.int64)  # of each row: one of the history, or of the new ones after
+        source[old] = np.arange(len(history.values))
+        source[added] = np.arange(len(history.values), len(history.values) + len(new.values))
         hist = history.hist.followed_by(new.hist).at(source)
     futr = None
     if history.futr is not None and new.futr is not None:
@@ -56,6 +58,15 @@ def append(history: Panel, new: Panel) -> Panel:
         new_place[target] = np.arange(len(new))
         futr = history.futr.at(old_place).overlaid(new.futr.at(new_place))
     return replace(history, ids=ids, values=values, offsets=offsets, first=first, static=static, hist=hist, futr=futr)
+
+
+def _old_rows(history: Panel, offsets: Int) -> npt.NDArray[np.bool_]:
+    """Which of the rows at ``offsets`` are those of ``history``: quicker than their places, for there are many."""
+    begun = len(history)
+    old = np.ones(int(offsets[-1]), dtype=bool)
+    old[ranges(offsets[:begun] + history.lengths, np.diff(offsets)[:begun] - history.lengths)] = False
+    old[offsets[begun] :] = False
+    return old
 
 
 def _join_faults(history: Panel, new: Panel, known: Int, place: Int) -> list[Fault]:

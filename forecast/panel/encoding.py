@@ -21,6 +21,9 @@ MOST_LABELS = 1000
 class NumberCode:
     """A numeric column as standard deviations from the mean of the rows trained on, within ±10; 0 where missing.
 
+    A flag, a column of two values, is 0 for the lesser and 1 for the greater one instead: in standard deviations the
+    rarest flags would speak loudest, and theirs are the effects of which least is known.
+
     ``indicator`` adds a cell, 1 where the value is missing: there is one when some row trained on had none. ``within``
     adds another, the last: the distance from the mean in units of how far values lie from the mean of their own series,
     for windows to take relative to where they end. Prices that differ tenfold between series and by a hundredth within
@@ -155,6 +158,9 @@ def _fit_level(column: Numbers) -> NumberCode:
     indicator = known.size < len(column)
     if not known.size:
         return NumberCode(column.name, 0.0, 1.0, indicator)
+    lesser, greater = float(known[0]), float(known[-1])
+    if lesser < greater and ((known == lesser) | (known == greater)).all() and np.isfinite(greater - lesser):
+        return NumberCode(column.name, lesser, greater - lesser, indicator)
     top = max(-known[0], known[-1]) or 1.0  # values near the top of float64's range must not overflow
     center = float(np.clip(np.mean(known / top), known[0] / top, known[-1] / top) * top)
     distance = np.abs(known / 2 - center / 2)

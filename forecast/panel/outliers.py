@@ -2,8 +2,10 @@
 
 A value is an outlier when it is far from the median of its whole series *and* from the running median around it, both
 in units of the (normal-consistent) median absolute deviation of the same kind: ``z = |y - median| / (1.4826 MAD)``.
-The first test alone would cut off trends, the second alone regular peaks. Where more than half of the deviations are
-zero, as in intermittent demand, the mean absolute deviation stands in for the median one.
+The first test alone would cut off trends, the second alone changes of level. By both it must also be rare: three times
+as far as all but the farthest 2 % of the values (at least three of them), or else it is one of the peaks that such a
+series has. Where more than half of the deviations are zero, as in intermittent demand, the mean absolute deviation
+stands in for the median one.
 
 Iglewicz and Hoaglin, "How to Detect and Handle Outliers", ASQC 1993; the running median is the filter of Hampel, "The
 influence curve and its role in robust estimation", JASA 69, 1974.
@@ -24,6 +26,7 @@ Bool = npt.NDArray[np.bool_]
 
 THRESHOLD = 10.0  # robust standard deviations
 ABSURD = 1e4  # deviations from which on a value is worth a word even where nothing is done about it
+RARE, ALIKE, AS_FAR = 0.02, 3, 3.0  # share and number of values that may be far out, and how far beyond the others
 FEWEST = 8  # known values of a series below which nothing can be said
 FEW, MANY = 4.5, 10.0  # mean deviations beyond which a series may have outliers, and absurd ones
 REACH = 6  # rows to either side in the running median
@@ -75,11 +78,11 @@ def _found(panel: Panel, suspects: Int, threshold: float) -> Outliers:
     part = panel.take(suspects)
     known = np.isfinite(part.values)
     series = part.series
-    middle = _medians(part.values, known, part)[series]
+    middle = _Ranked.of(part.values, known, part).median()[series]
     around = _running_medians(part, known)
     low, high = np.full(len(series), np.inf), np.full(len(series), -np.inf)
     for centre in (middle, around):
-        reach = threshold * _spreads(np.abs(part.values - centre), known, part)[series]
+        reach = _reaches(np.abs(part.values - centre), known, part, threshold)[series]
         low, high = np.fmin(low, centre - reach), np.fmax(high, centre + reach)
     out = known & ((part.values < low) | (part.values > high))
     rows = np.flatnonzero(out)
@@ -115,29 +118,44 @@ def _sums(values: Float, panel: Panel) -> Float:
     return np.where(panel.lengths > 0, total, 0.0)
 
 
-def _medians(values: Float, known: Bool, panel: Panel) -> Float:
-    """The median of the known values of each series, (S,); NaN where there is none."""
-    places = np.flatnonzero(known)
-    series = panel.series[places]
-    ordered = values[places][np.lexsort((values[places], series))]
-    counts = np.bincount(series, minlength=len(panel))
-    starts = np.cumsum(counts) - counts
-    some = counts > 0
-    result = np.full(len(panel), np.nan)
-    low, high = (starts + (counts - 1) // 2)[some], (starts + counts // 2)[some]
-    result[some] = ordered[low] / 2 + ordered[high] / 2  # halves first: the largest floats must not overflow
-    return result
+@dataclass(frozen=True)
+class _Ranked:
+    """The known values of each series in ascending order, one series after the other."""
+
+    values: Float  # (K,)
+    starts: Int  # (S,)
+    counts: Int  # (S,)
+
+    @classmethod
+    def of(cls, values: Float, known: Bool, panel: Panel) -> _Ranked:
+        places = np.flatnonzero(known)
+        series = panel.series[places]
+        counts = np.bincount(series, minlength=len(panel))
+        return cls(values[places][np.lexsort((values[places], series))], np.cumsum(counts) - counts, counts)
+
+    def at(self, rank: Int) -> Float:
+        """The value of each series with so many below it, (S,); NaN for a series without any."""
+        result = np.full(len(self.counts), np.nan)
+        some = self.counts > 0
+        result[some] = self.values[(self.starts + np.clip(rank, 0, self.counts - 1))[some]]
+        return result
+
+    def median(self) -> Float:
+        """(S,)"""
+        return self.at((self.counts - 1) // 2) / 2 + self.at(self.counts // 2) / 2  # halves: no sum overflows
 
 
-def _spreads(deviation: Float, known: Bool, panel: Panel) -> Float:
-    """Robust standard deviation of each series from absolute deviations, (S,)."""
-    spread = TO_SIGMA * _medians(deviation, known, panel)
+def _reaches(deviation: Float, known: Bool, panel: Panel, threshold: float) -> Float:
+    """How far from its centre a value of each series may be, from the absolute deviations of all, (S,)."""
+    ranked = _Ranked.of(deviation, known, panel)
+    spread = TO_SIGMA * ranked.median()
     flat = spread <= 0
     if flat.any():
         fair = np.maximum(_sums(known.astype(np.float64), panel), 1.0)
         mean = _sums(np.where(known, deviation, 0.0) / fair[panel.series], panel)
         spread = np.where(flat, MEAN_TO_SIGMA * mean, spread)
-    return spread
+    peaks = np.maximum(ALIKE, np.ceil(RARE * ranked.counts)).astype(np.int64)
+    return np.maximum(threshold * spread, AS_FAR * ranked.at(ranked.counts - 1 - peaks))
 
 
 def _running_medians(panel: Panel, known: Bool) -> Float:

@@ -42,13 +42,13 @@ def outlier_words(panel: Panel) -> str:
         for name, when, value in frame.iloc[:, :3].itertuples(index=False, name=None)
     )
     more = f" and {total - SHOWN} more" if total > SHOWN else ""
-    what = f"{total} value{'s' if total > 1 else ''} of {series} series"
+    what = f"{total} value{'s' if total > 1 else ''} of {series} series lie{'' if total > 1 else 's'}"
     fate = (
         "models see them taken back to the edge of what is plausible."
         if clip
         else "pass outliers='clip' to take such values back for the models, or mend them."
     )
-    return f"{panel.schema.target_col}: {what} lie absurdly far from the others ({shown}{more}); {fate}"
+    return f"{panel.schema.target_col}: {what} absurdly far from the others ({shown}{more}); {fate}"
 
 
 def _frame(panel: Panel, found: Outliers) -> pd.DataFrame:

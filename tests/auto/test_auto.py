@@ -128,6 +128,7 @@ def test_series_too_short_to_hold_anything_out_get_a_forecast_and_are_told_about
     assert "long enough" in account(forecaster)["why"]
 
 
+@pytest.mark.filterwarnings("ignore::forecast.ForecastWarning")
 def test_a_constant_and_a_gappy_series_work() -> None:
     frame = seasonal_frame(length=80)
     frame.loc[frame["unique_id"] == "s0", "y"] = 7.0

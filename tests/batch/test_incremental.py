@@ -1,4 +1,4 @@
-"""A run that reads new files alone comes to exactly what it would come to by reading all of them."""
+"""Inputs made of the rows of the run before and new files are exactly those made of all files."""
 
 from __future__ import annotations
 
@@ -17,112 +17,12 @@ from hypothesis import strategies as st
 
 from forecast.batch import points
 from forecast.batch.contract import Contract
-from forecast.batch.files import FileSource
 from forecast.batch.inputs import Inputs, read_inputs
-from forecast.batch.job import Job
-from forecast.batch.ledger.ledger import Ledger
 from forecast.batch.opening import job_of
-from forecast.batch.run import run
 from forecast.batch.settings import from_mapping
-from forecast.batch.snapshot import KEPT, Snapshots
-from forecast.errors import DataError
+from forecast.batch.snapshot import Snapshots
 from forecast.schema import Schema
-from tests.batch.shop import published, sales_job
-
-FIRST = pd.Timestamp("2026-01-01")
-BEGUN = 30  # days in the first file
-SHOPS = ("shop 0", "shop 1", "shop 2")
-
-
-def slot(day: int) -> datetime:
-    """The night after ``day`` days have passed."""
-    return (FIRST + pd.Timedelta(days=day)).to_pydatetime().replace(tzinfo=UTC)
-
-
-def rows_of(*days: int, shops: tuple[str, ...] = SHOPS, zone: str | None = None) -> pd.DataFrame:
-    """A row for each shop and day, the same whenever it is asked for."""
-    stamps = FIRST + pd.to_timedelta(days, unit="D")
-    frames = []
-    for shop in shops:
-        level = 10.0 * (1 + int(shop.split()[1]))
-        frames.append(pd.DataFrame({"unique_id": shop, "ds": stamps, "y": level + np.sin(np.array(days))}))
-    frame = pd.concat(frames, ignore_index=True)
-    return frame if zone is None else frame.assign(ds=frame["ds"].dt.tz_localize(zone))
-
-
-class Drops:
-    """A folder that a file is put into every day."""
-
-    def __init__(self, folder: Path, ending: str = "parquet") -> None:
-        self.folder, self.ending = folder, ending
-        folder.mkdir(exist_ok=True)
-
-    def put(self, name: str, frame: pd.DataFrame) -> Path:
-        path = self.folder / f"{name}.{self.ending}"
-        if self.ending == "parquet":
-            frame.to_parquet(path, index=False)
-        else:
-            frame.to_csv(path, index=False)
-        return path
-
-    def begin(self, **options: Any) -> None:
-        self.put("a-history", rows_of(*range(BEGUN), **options))
-
-    def day(self, day: int, **options: Any) -> Path:
-        """What arrives in the night after ``day``."""
-        return self.put(f"day-{day:04d}", rows_of(day, **options))
-
-    def source(self, **options: Any) -> FileSource:
-        return FileSource(f"{self.folder}/*.{self.ending}", patience=0.0, **options)
-
-
-def job_on(drops: Drops, folder: Path, incremental: bool = True, **changes: Any) -> Job:
-    return sales_job(folder, source=drops.source(incremental=incremental, zone=changes.get("zone")), **changes)
-
-
-def same_inputs(one: Inputs, two: Inputs) -> None:
-    """To the last bit, apart from how they were read."""
-    a, b = one.panel, two.panel
-    assert a.ids.equals(b.ids) and a.ids.dtype == b.ids.dtype and a.ids.name == b.ids.name
-    assert a.timeline == b.timeline and a.schema == b.schema
-    for name in ("values", "offsets", "first"):
-        left, right = getattr(a, name), getattr(b, name)
-        assert left.dtype == right.dtype and left.tobytes() == right.tobytes(), name
-    assert (one.digest, one.facts, one.notes) == (two.digest, two.facts, two.notes)
-    assert one.quarantined == two.quarantined
-    if a.static is not None or b.static is not None:
-        assert a.static.names == b.static.names
-
-
-def told_or_raised(read: Callable[[], Inputs]) -> Inputs | str:
-    try:
-        return read()
-    except DataError as error:
-        return str(error)
-
-
-def night(job: Job, day: int, previous: pd.Index | None = None) -> Inputs | str:
-    """The inputs of a run after ``day`` by what is kept, which are checked against those of a run that reads all.
-
-    What the next run needs is kept. A fault of the whole frame is given in words, the same for both.
-    """
-    when, snapshots = slot(day + 1), Snapshots.of(job.home)
-    kept = snapshots.recall(job, when)
-    whole = told_or_raised(lambda: read_inputs(job, when, previous))
-    inputs = told_or_raised(lambda: read_inputs(job, when, previous, kept))
-    if isinstance(whole, str) or isinstance(inputs, str):
-        assert whole == inputs
-        return str(whole)
-    same_inputs(inputs, whole)
-    if inputs.snapshot is not None:
-        snapshots.keep(inputs.snapshot, job, when)
-    return inputs
-
-
-def story(inputs: Inputs | str) -> dict[str, Any]:
-    assert isinstance(inputs, Inputs)
-    return dict(inputs.reading)
-
+from tests.batch.drops import BEGUN, SHOPS, Drops, job_on, night, rows_of, slot, story
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
@@ -249,135 +149,6 @@ def test_over_any_days_the_result_is_that_of_reading_everything(days, missing, d
             previous = inputs.panel.ids if isinstance(inputs, Inputs) else previous
 
 
-def outcomes(drops: Drops, folder: Path, incremental: bool) -> tuple[list[Any], pd.DataFrame, Job]:
-    """Runs of five nights in which all sorts of things happen."""
-    drops.begin()
-    job = job_on(drops, folder, incremental)
-    told = []
-    for day in range(BEGUN, BEGUN + 5):
-        event = {BEGUN + 2: "a late row", BEGUN + 3: "a new shop"}.get(day, "a plain day")
-        EVENTS[event](drops, day)
-        outcome = run(job, slot(day + 1))
-        record = Ledger(job.ledger_url).open().show(outcome.run)
-        counts = {key: value for key, value in record.counts.items() if key != "reading"}
-        facts = {**record.facts, "settings": None}
-        told.append((outcome.run, outcome.exit_code, outcome.quarantined, record.data_hash, facts, counts))
-    return told, published(job), job
-
-
-def test_runs_publish_the_same_whether_they_read_new_files_or_all(tmp_path):
-    drops = Drops(tmp_path / "drops")
-    one, frame, job = outcomes(drops, tmp_path / "new", True)
-    for path in drops.folder.glob("day*"):
-        path.unlink()
-    two, other, _ = outcomes(drops, tmp_path / "all", False)
-    assert one == two
-    pd.testing.assert_frame_equal(frame, other, check_exact=True)
-    whys = [Ledger(job.ledger_url).open().show(told[0]).counts["reading"]["why"] for told in one]
-    assert [bool(why) for why in whys] == [True, False, True, True, False]  # after the late row two runs read all
-    assert not (tmp_path / "all" / "job" / "rows").exists()
-    assert len(list((tmp_path / "new" / "job" / "rows").iterdir())) == KEPT
-
-
-@pytest.fixture
-def two_nights(tmp_path) -> tuple[Drops, Job]:
-    """A job that has kept the rows of two nights, and the file of the third."""
-    drops = Drops(tmp_path / "drops")
-    drops.begin()
-    job = job_on(drops, tmp_path)
-    for day in (BEGUN, BEGUN + 1):
-        drops.day(day)
-        run(job, slot(day + 1))
-    drops.day(BEGUN + 2)
-    return drops, job
-
-
-def golden(drops: Drops, folder: Path, day: int) -> pd.DataFrame:
-    """What a job publishes that has never run before."""
-    job = job_on(drops, folder, incremental=False)
-    run(job, slot(day))
-    return published(job).drop(columns="run")
-
-
-def of_day(job: Job, day: int) -> pd.DataFrame:
-    frame = published(job)
-    return frame[frame["slot"] == slot(day)].drop(columns="run").reset_index(drop=True)
-
-
-def harm(place: Path, how: str) -> None:
-    manifest, (arrays,) = place / "model.json", list(place.glob("*.safetensors"))
-    if how == "no manifest":
-        manifest.unlink()
-    elif how == "half of the rows":
-        arrays.write_bytes(arrays.read_bytes()[: arrays.stat().st_size // 2])
-    elif how == "another value":
-        content = bytearray(arrays.read_bytes())
-        content[-9] ^= 1
-        arrays.write_bytes(content)
-    else:
-        manifest.write_text(manifest.read_text().replace('"new_rows"', "").replace("a-history", "b-history"))
-
-
-@pytest.mark.parametrize("how", ["no manifest", "half of the rows", "another value", "another manifest"])
-@pytest.mark.parametrize("every", [True, False])
-def test_a_damaged_snapshot_is_named_and_changes_no_forecast(two_nights, tmp_path, how, every):
-    drops, job = two_nights
-    places = sorted((job.home / "rows").iterdir())
-    for place in places if every else places[-1:]:
-        harm(place, how)
-    outcome = run(job, slot(BEGUN + 3))
-    assert any("are not used" in note for note in outcome.notes)
-    reading = Ledger(job.ledger_url).open().show(outcome.run).counts["reading"]
-    assert bool(reading["why"]) == every and (reading["new_rows"] == (BEGUN + 3) * 3 if every else 6)
-    pd.testing.assert_frame_equal(of_day(job, BEGUN + 3), golden(drops, tmp_path / "other", BEGUN + 3))
-
-
-@pytest.mark.parametrize("point", ["run.read", "run.committed", "rows.save", "rows.saved", "rows.pruned"])
-def test_a_run_that_dies_while_it_keeps_rows_leaves_the_next_one_right(two_nights, tmp_path, point):
-    drops, job = two_nights
-
-    def strike(reached: str) -> None:
-        if reached == point:
-            raise KeyboardInterrupt
-
-    points.listener = strike
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            run(job, slot(BEGUN + 3))
-    finally:
-        points.listener = None
-    drops.day(BEGUN + 3)
-    outcome = run(job, slot(BEGUN + 4))
-    reading = Ledger(job.ledger_url).open().show(outcome.run).counts["reading"]
-    assert reading["why"] == "" and reading["new_rows"] == (3 if point in ("rows.saved", "rows.pruned") else 6)
-    pd.testing.assert_frame_equal(of_day(job, BEGUN + 4), golden(drops, tmp_path / "other", BEGUN + 4))
-
-
-def test_a_slot_of_the_past_uses_no_rows_kept_later(two_nights, tmp_path):
-    drops, job = two_nights
-    early = run(job, slot(BEGUN - 5))
-    reading = Ledger(job.ledger_url).open().show(early.run).counts["reading"]
-    assert reading["since"] == "" and reading["why"] == "no rows of a run before are kept"
-    pd.testing.assert_frame_equal(of_day(job, BEGUN - 5), golden(drops, tmp_path / "other", BEGUN - 5))
-    again = run(job, slot(BEGUN + 3))  # and what it did is in nobody's way
-    assert Ledger(job.ledger_url).open().show(again.run).counts["reading"]["new_rows"] == 3
-
-
-@pytest.mark.parametrize(
-    "changes", [{"level": (90,)}, {"contract": Contract(min_series=2)}, {"schema": Schema(missing="zero")}]
-)
-def test_other_settings_read_everything(two_nights, tmp_path, changes):
-    drops, _ = two_nights
-    other = job_on(drops, tmp_path, **changes)
-    assert "have changed" in story(night(other, BEGUN + 2))["why"]
-
-
-def test_another_version_of_a_package_reads_everything(two_nights, monkeypatch):
-    _, job = two_nights
-    monkeypatch.setattr("forecast.batch.snapshot.versions", lambda: {"forecast": "0", "numpy": "9"})
-    assert "have changed" in story(night(job, BEGUN + 2))["why"]
-
-
 def test_static_features_are_read_anew_each_night(tmp_path):
     drops = Drops(tmp_path / "drops")
     drops.begin()
@@ -388,14 +159,6 @@ def test_static_features_are_read_anew_each_night(tmp_path):
     bigger = job_on(drops, tmp_path, static=features.assign(size=[4.0, 5.0, 6.0]))
     inputs = night(bigger, BEGUN)
     assert story(inputs)["why"] == "" and inputs.panel.static.columns[0].values.tolist() == [4.0, 5.0, 6.0]
-
-
-def test_nights_without_anything_new_keep_nothing_anew(two_nights):
-    _, job = two_nights
-    run(job, slot(BEGUN + 3))
-    written = {path: path.stat().st_mtime_ns for path in (job.home / "rows").rglob("*")}
-    run(job, slot(BEGUN + 4))
-    assert {path: path.stat().st_mtime_ns for path in (job.home / "rows").rglob("*")} == written
 
 
 def test_a_job_file_can_ask_for_all_rows_each_time():

@@ -19,7 +19,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from forecast import ConfigError, DataError, Forecaster, ForecastError, ForecastWarning, Training
+from forecast import DataError, Forecaster, ForecastError, ForecastWarning, Training
 from forecast.backtest import backtest
 from forecast.batch.form import Form
 from forecast.batch.sinks.rows import prepared
@@ -146,7 +146,9 @@ def saved(frame: pd.DataFrame) -> pd.DataFrame:
 def into_csv_sink(frame: pd.DataFrame) -> None:
     """Published as CSV by a job's sink."""
     out = naive(frame)
-    out = out.rename(columns={"naive": "mean"}).assign(cutoff=DAYS[29], step=[1, 2], model="naive", source="naive", reason="")
+    out = out.rename(columns={"naive": "mean"}).assign(
+        cutoff=DAYS[29], step=[1, 2], model="naive", source="naive", reason=""
+    )
     prepared(Form.of(pd.Index(out["unique_id"]), pd.DatetimeIndex(out["ds"]), ["mean"]), out)
 
 
@@ -183,15 +185,20 @@ def static(*names: str, **columns: Any) -> pd.DataFrame:
 
 
 def unseen_level(frame: pd.DataFrame) -> pd.DataFrame:
-    fitted = forecaster({"m": LSTM(input_size=12, hidden_size=4)}).fit(frame, static_df=static("A7", "B8", c=["x", "y"]))
+    fitted = forecaster({"m": LSTM(input_size=12, hidden_size=4)}).fit(
+        frame, static_df=static("A7", "B8", c=["x", "y"])
+    )
     return fitted.predict(rows(name="N1"), static_df=static("N1", c=["z"]))
 
 
 def levels_in_another_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Labels count, not their codes: the same forecasts whatever the order of the categories."""
-    fitted = forecaster({"m": LSTM(input_size=12, hidden_size=4)}).fit(frame, static_df=static("A7", "B8", c=["x", "y"]))
+    fitted = forecaster({"m": LSTM(input_size=12, hidden_size=4)}).fit(
+        frame, static_df=static("A7", "B8", c=["x", "y"])
+    )
     tables = [
-        static("A7", "B8", c=pd.Categorical(["x", "y"], categories=order)) for order in (["x", "y"], ["y", "unused", "x"])
+        static("A7", "B8", c=pd.Categorical(["x", "y"], categories=order))
+        for order in (["x", "y"], ["y", "unused", "x"])
     ]
     one, other = (fitted.predict(static_df=table) for table in tables)
     pd.testing.assert_frame_equal(one, other)
@@ -306,7 +313,7 @@ CASES = {
     "a level that training did not see": warned(62, two, "c: 'z'", "unknown", call=unseen_level),
     "categories in another order": works(63, two, levels_in_another_order),
     "future covariates": works(64, promoted, promotions),
-    "no future covariates": refused(64, promoted, "futr_df", "'A7'", "'B8'", "make_future_frame", call=lambda f: forecaster(LSTM(input_size=12, hidden_size=4), futr_exog=["promo"]).fit(f).predict()),
+    "no future covariates": refused(64, promoted, "futr_df", "'promo'", "make_future_frame", call=lambda f: forecaster(LSTM(input_size=12, hidden_size=4), futr_exog=["promo"]).fit(f).predict()),
     "a missing future row": refused(64, promoted, "futr_df", "'B8'", "2024-04-01", call=future(lambda f: f.drop(index=3))),
     "a future row twice": refused(65, promoted, "futr_df", "'A7'", "rows 0, 4", call=future(lambda f: together(f, f[:1]))),
     "future rows of the past": warned(66, promoted, "futr_df", "ignored", call=future(lambda f: together(f, rows(3, ds=DAYS[27:30])[["unique_id", "ds"]].assign(promo=5.0)))),
@@ -320,7 +327,7 @@ CASES = {
     "columns in another order": works(71, lambda: rows()[["y", "unique_id", "ds"]], check=like(rows)),
     "a column twice": refused(72, lambda: pd.concat([rows(), rows()[["y"]]], axis=1), "y: 2 columns have this name", "Rename or drop"),
     "a column without a role twice": works(72, lambda: pd.concat([rows(c=1), rows(c=2)[["c"]]], axis=1), check=like(rows)),
-    "odd names of columns": works(73, lambda: rows(**{"a b": 1, "a.b": 1, "🙂": 1, "x" * 200: 1}).assign(**{}).rename(columns={"a b": None, "a.b": 3}), check=like(rows)),
+    "odd names of columns": works(73, lambda: rows(**{"a b": 1, "a.b": 1, "🙂": 1, "x" * 200: 1}).assign().rename(columns={"a b": None, "a.b": 3}), check=like(rows)),
     "a target with an odd name": works(73, lambda: rows().rename(columns={"y": "sales. 🙂 (net)"}), lambda f: naive(f, target_col="sales. 🙂 (net)")),
     "a covariate with an odd name": works(73, lambda: rows(**{"a.b 🙂": np.arange(30.0)}), lambda f: net(f, hist_exog=["a.b 🙂"])),
     "columns called like ours": works(74, lambda: rows(yhat=1, index=2, naive=3, cutoff=4, __target__=5, **{"naive-lo-80": 6}), check=like(rows)),
@@ -353,7 +360,7 @@ CASES = {
     "values of 1e39": works(87, lambda: rows(y=(10 + np.arange(30) % 7) * 1e39), net, near(5e39, 25e39)),
     "a number beyond the floats": refused(87, lambda: rows(y=np.array([10**400, *range(29)], dtype=object)), "y: not numbers", "'A7' at row 0"),
     "scales far apart": works(88, lambda: together(rows(name="S0", y=rows()["y"] * 1e-6), rows(name="L0", y=rows()["y"] * 1e9)), net, lambda out: bool(out["m"][:H].between(5e-6, 25e-6).all() and out["m"][H:].between(5e9, 25e9).all())),
-    "the logarithm of nothing": refused(89, lambda: with_values((4, 0.0), (9, -3.0)), "y: ", "'A7'", "asinh", call=lambda f: forecaster({"m": Transformed("naive", transforms=("log",))}).fit(f)),
+    "the logarithm of nothing": refused(89, lambda: with_values((4, 0.0), (9, -3.0)), "y: ", "'A7'", "asinh", call=lambda f: forecaster({"m": Transformed("naive", transforms=("boxcox",))}).fit(f)),
     # arguments
     **{f"a horizon of {h!r}": refused(90, rows, "h=", "whole number", call=lambda f, h=h: forecaster(h=h).fit(f)) for h in (0, -1, 1.5, True, "7", None, 10**12)},
     "a season longer than the series": works(91, rows, seasons_too_long),
@@ -415,7 +422,9 @@ def test_an_input_of_the_catalogue_comes_to_what_it_must(name):
 def test_unused_columns_are_listed_once_without_disturbing_anybody(caplog):
     with caplog.at_level("INFO", logger="forecast"):
         forecaster().fit(rows(colour="red", size=3)).predict()
-    assert [record.getMessage() for record in caplog.records] == ["columns without a role are ignored: 'colour', 'size'"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "columns without a role are ignored: 'colour', 'size'"
+    ]
 
 
 def test_every_number_of_the_catalogue_has_a_row():

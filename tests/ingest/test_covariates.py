@@ -120,6 +120,7 @@ def test_rows_that_are_missing_from_the_grid_have_no_covariates():
     )
 
 
+@pytest.mark.filterwarnings("ignore::forecast.ForecastWarning")
 def test_leading_rows_without_a_target_go_and_trailing_ones_stay_with_their_covariates():
     panel = to_panel(long(y=[NAN, 2.0, 3.0, NAN, 5.0, 6.0, 7.0]), SCHEMA, "D")
     assert panel.hist is not None

@@ -15,8 +15,9 @@ GOLDEN = (5.0**0.5 - 1.0) / 2.0
 BRACKET = 2e-4  # so near to the peak the likelihood is a parabola …
 STEP = 3e-4  # … which is laid through three points so far apart
 ZERO = 1e-200  # powers of smaller exponents are logarithms
-# An exponent that explains a series no better than 1 by this much, per row, is rounding: the series hardly varies.
-BETTER = 1e-9
+# A series whose logarithms are all as near as this, or that an exponent explains no better than 1 does by this much a
+# row, hardly varies: every exponent does the same, and 1 does it without rounding.
+STILL, BETTER = 1e-6, 1e-9
 
 
 def power(t: Float, exponent: Float) -> Float:
@@ -71,6 +72,7 @@ def _best(logs: Rows, low: Float, high: Float, mirrored: bool, widest: float) ->
     best = np.clip(_peak(judge, near), low, high)
     neutral = np.clip(1.0, low, high)
     better = judge(best) > judge(neutral) + BETTER * np.maximum(logs.counts, 1)
+    better &= logs.largest() - logs.smallest() > STILL
     return np.where(logs.counts > 0, np.where(better, best, neutral), np.nan)
 
 
@@ -79,7 +81,7 @@ def _peak(judge: Callable[[Float], Float], near: Float) -> Float:
     before, at, after = judge(near - STEP), judge(near), judge(near + STEP)
     with np.errstate(divide="ignore", invalid="ignore"):
         way = STEP * (before - after) / (2.0 * (before - 2.0 * at + after))
-        return np.where((before - 2.0 * at + after < 0.0) & (np.abs(way) <= 2.0 * STEP), near + way, near)
+        return np.where(before - 2.0 * at + after < 0.0, near + np.clip(way, -2.0 * STEP, 2.0 * STEP), near)
 
 
 def _golden_section(judge: Callable[[Float], Float], low: Float, high: Float, widest: float) -> Float:
