@@ -136,6 +136,8 @@ CALLS: dict[str, Callable[[Frames, tuple[Forecaster, Forecaster]], Any]] = {
 # Calls that do not take a form; what they were given stays as it was all the same.
 REFUSED = {
     ("wide_to_long", "objects"),
+    ("evaluate", "objects"),
+    ("report", "objects"),
     ("hash of a job's rows", "id and time in the index"),
     ("evaluate", "id and time in the index"),
     ("report", "id and time in the index"),

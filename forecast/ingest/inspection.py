@@ -19,7 +19,7 @@ from forecast.ingest.portraits import NUMBER, Portrait, Table
 from forecast.ingest.proposals import FUTR, HIST, ID, STATIC, TARGET, TIME_ROLE, Proposal, Setting, proposals
 from forecast.ingest.read import PARQUET, read
 from forecast.ingest.survey import Survey, survey
-from forecast.ingest.wide import TIME_COLUMN, wide_to_long
+from forecast.ingest.wide import wide_to_long
 from forecast.schema import Schema
 
 Int = npt.NDArray[np.int64]
@@ -129,7 +129,7 @@ def _opened(data: Any, asked: Asked) -> Table:
     if name in (asked.id_col, usual.id_col):
         return table
     time_name = table.seen[time.columns[0]].name
-    return Table.of(read(data, Schema(id_col=name, time_col=time_name, target_col=f"not {name}, {time_name}")))
+    return Table.of(read(data, Schema(id_col=name, time_col=time_name, target_col=f"{name} {time_name}")))
 
 
 def _times(table: Table, time: Choice) -> tuple[Int, npt.NDArray[Any] | None]:
@@ -246,21 +246,16 @@ def _named(found: tuple[Proposal, ...], role: str) -> tuple[str, ...]:
 def _joined(frame: pd.DataFrame, ids: list[Portrait]) -> tuple[pd.DataFrame, str, str]:
     """The frame with one column of ids, what it is called, and what stands between the parts of an id."""
     if len(ids) < 2:
-        usual = Schema().id_col
-        return frame, ids[0].name if ids else usual, ""
-    parts = [frame[one.name].astype(str) for one in ids]
-    pairs = frame[[one.name for one in ids]].drop_duplicates()
-    for separator in SEPARATORS:
-        text = pairs[ids[0].name].astype(str)
-        for one in ids[1:]:
-            text = text + separator + pairs[one.name].astype(str)
-        if text.is_unique:
-            break
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole + separator + part
-    name = next(name for name in ("unique_id", "series_id", "joined_id") if name not in frame.columns)
-    return frame.assign(**{name: whole}), name, separator
+        return frame, ids[0].name if ids else Schema().id_col, ""
+    names = [one.name for one in ids]
+    pairs = frame[names].drop_duplicates()
+    separator = next((one for one in SEPARATORS if _parts_in_one(pairs, names, one).is_unique), SEPARATORS[-1])
+    name = next(name for name in ("unique_id", "series_id", "joined_id", "all_ids_joined") if name not in frame.columns)
+    return frame.assign(**{name: _parts_in_one(frame, names, separator)}), name, separator
 
 
-__all__ = ["TIME_COLUMN", "Inspection", "inspect"]
+def _parts_in_one(frame: pd.DataFrame, names: list[Any], separator: str) -> pd.Series[Any]:
+    text = frame[names[0]].astype(str)
+    for name in names[1:]:
+        text = text + separator + frame[name].astype(str)
+    return text

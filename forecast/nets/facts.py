@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 from forecast.windows.gather import Batch
 
-RATE = (
-    0.1  # there are many covariates and few rows where they say something: at full strength they are learned by heart
-)
+RATE = 0.1  # many covariates, few rows where they say something: at full strength they are learned by heart
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ class NLinear:
         seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts; ``False`` gives the paper's.
         dropout: of the rows of the window in training: for a linear map a ridge penalty on each row in proportion to
             how much it varies (Wager, Wang and Liang 2013, "Dropout Training as Adaptive Regularization").
-        scaling: each ``window`` is divided by its own spread, or by that of its whole ``series`` (the paper's form), which
-            lets restless windows weigh more in the loss.
+        scaling: each ``window`` is divided by its own spread, or by that of its whole ``series`` (the paper's form),
+            where restless windows weigh more in the loss.
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 

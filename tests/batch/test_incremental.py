@@ -24,6 +24,7 @@ from forecast.batch.snapshot import Snapshots
 from forecast.schema import Schema
 from tests.batch.drops import BEGUN, SHOPS, Drops, job_on, night, rows_of, slot, story
 
+
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
 def test_day_after_day_only_the_new_file_is_read(tmp_path, ending, zone):
@@ -80,6 +81,9 @@ EVENTS: dict[str, Callable[[Drops, int], Any]] = {
     "new shops first": lambda d, day: d.day(day, shops=(f"shop {day}", "shop 99", *SHOPS)),
     "two days at once": lambda d, day: d.put(f"day-{day:04d}", rows_of(day - 1, day, shops=("shop 7", "shop 0"))),
     "a late row": lambda d, day: d.put(f"day-{day:04d}", rows_of(day - 1, day)),
+    "a row for a gap": lambda d, day: d.put(
+        f"day-{day:04d}", pd.concat([rows_of(day), rows_of(day - 2, shops=("shop 0",))])
+    ),
     "the same row twice": lambda d, day: d.put(f"day-{day:04d}", pd.concat([rows_of(day)] * 2)),
     "unknown values": lambda d, day: d.put(f"day-{day:04d}", rows_of(day).assign(y=np.nan)),
     "an unknown value of a new shop": lambda d, day: d.put(
