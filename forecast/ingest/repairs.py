@@ -30,8 +30,8 @@ def usable_rows(codes: Int, stamps: Stamps, values: npt.NDArray[np.float64], ids
 def keep(rows: Rows, kept: Bool | None = None) -> Rows:
     """The rows that are ``kept`` (all by default); series without any row are left out, the others renumbered."""
     if kept is not None and not kept.all():
-        cells = {"codes": rows.codes[kept], "stamps": rows.stamps[kept], "values": rows.values[kept]}
-        rows = replace(rows, row=rows.row[kept], **cells)
+        codes, stamps, values = rows.codes[kept], rows.stamps[kept], rows.values[kept]
+        rows = replace(rows, codes=codes, stamps=stamps, values=values, row=rows.row[kept])
     present = np.bincount(rows.codes, minlength=len(rows.ids)) > 0
     if present.all():
         return rows
