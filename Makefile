@@ -7,7 +7,7 @@ TORCH_FLAGS ?=
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint bench lock wheel clean
+.PHONY: help demo test fuzz mutations lint bench lock wheel clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -33,7 +33,10 @@ test: $(VENV)/.dev ## lint, types and the whole test suite
 	$(BIN)/python -m pytest -n auto -q
 
 fuzz: $(VENV)/.dev ## the property tests with a thousand new examples each
-	$(BIN)/python -m pytest -n auto -q --hypothesis-profile=fuzz $$(grep -rl '@given' tests)
+	$(BIN)/python -m pytest -n auto -q --hypothesis-profile=fuzz $$(grep -rlE '@(given|holds)' tests --include='test_*.py')
+
+mutations: $(VENV)/.dev ## would the tests notice? twelve mistakes put into a copy of the package
+	$(BIN)/python -m tests.mutations
 
 lint: $(VENV)/.dev ## ruff and strict mypy
 	$(BIN)/ruff check .

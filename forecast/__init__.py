@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from forecast.forecaster import Forecaster
     from forecast.ingest.catalog import load as load_dataset
+    from forecast.ingest.inspection import inspect
     from forecast.ingest.wide import wide_to_long
     from forecast.report.evaluate import evaluate
     from forecast.schema import Schema
@@ -45,6 +46,7 @@ _HOMES = {
     "TrainingError": "forecast.errors:TrainingError",
     "Transformed": "forecast.transformed:Transformed",
     "evaluate": "forecast.report.evaluate:evaluate",
+    "inspect": "forecast.ingest.inspection:inspect",
     "load_dataset": "forecast.ingest.catalog:load",
     "wide_to_long": "forecast.ingest.wide:wide_to_long",
 }
@@ -64,6 +66,7 @@ __all__ = [
     "TrainingError",
     "Transformed",
     "evaluate",
+    "inspect",
     "load_dataset",
     "wide_to_long",
 ]

@@ -77,7 +77,7 @@ def backtest(
             seconds[name] += time.monotonic() - started
             for reason in predictions[name].reasons.values():
                 reasons[name][reason] = reasons[name].get(reason, 0) + 1
-        frames.append(_frame(panel, past, cutoff[past.chosen], predictions, task.h, asked))
+        frames.append(forecast_frame(panel, past, cutoff[past.chosen], predictions, task.h, asked))
     return Backtest(pd.concat(frames, ignore_index=True), fitted, seconds, reasons)
 
 
@@ -90,9 +90,10 @@ def _taught(past: Panel, task: Task, bad: Bad) -> Panel:
     return as_models_learn(good, task.h, task.val_size, task.season_length)
 
 
-def _frame(
+def forecast_frame(
     panel: Panel, past: Past, cutoff: Int, predictions: Mapping[str, Prediction], h: int, asked: Wanted
 ) -> pd.DataFrame:
+    """The rows of one cutoff: the ``h`` steps after ``cutoff`` (those of ``past.chosen``) that ``panel`` has."""
     schema = panel.schema
     whole = panel.take(past.chosen)
     columns = {

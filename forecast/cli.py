@@ -14,6 +14,7 @@ USAGE = """\
 forecast: time-series forecasting with recurrent networks
 
   forecast data list                                    data sets that come along or can be fetched
+  forecast data inspect sales.parquet                   what is in a table, its faults, and a ready schema
   forecast backtest data=elnino model=lstm              score a model beside the baselines, write a report
   forecast backtest data=sales.parquet h=28 freq=D      the same on a table of your own
   forecast backtest -m model=rnn,lstm,gru               a sweep: one run for each value
@@ -55,9 +56,11 @@ forecast backtest: score models on rolling cutoffs; writes forecasts.parquet, sc
   data.KEY=VALUE      input_size, season_length, id_col, time_col, target_col, missing, duplicates, on_bad_series
   data.static=FILE    a table with a row for each series: id and static features; data.stat_exog=[…] names those to use
   data.hist_exog=[…]  columns known up to the cutoff; data.futr_exog=[…] those known into the future
+  data.calendar=auto  nets know the time of day, week, month, year; data.holidays=DE (DE-BY, US, XNYS …) the holidays
   h, freq, seed       horizon in steps, frequency ("h", "D", "W-SUN", "MS" … or an integer step), random seed
   n_windows, step_size, refit, val_size, level, quantiles, baselines, progress
   report.enabled, report.title, hydra.run.dir=FOLDER
+  report.importance=false    do not measure what each covariate is worth; report.importance_time=60 seconds at most
 """,
     "fit": """\
 forecast fit: train a model on everything and save it
@@ -96,6 +99,13 @@ forecast report: write the HTML report of a backtest again
 forecast data list: data sets that come along or can be fetched
 forecast data show NAME: where one is from, its licence, columns and size
 forecast data fetch NAME …: download now, to the cache; FORECAST_DATA_DIR=FOLDER reads local copies instead
+forecast data inspect FILE|NAME: which column plays which part and why, frequency, gaps, faults, and a ready schema
+
+  forecast data inspect sales.csv time_col=week target_col=sales output=settings/data/sales.yaml
+
+  id_col=, time_col=, target_col=, freq=    what you know already
+  output=FILE.yaml                          write the schema there; forecast fit --config-dir settings data=sales
+  Exit code 4 when there are faults to mend.
 """,
     **BATCH_HELP,
 }
@@ -205,6 +215,10 @@ def _data(rest: list[str]) -> int:
         for name in names:
             for path in catalog.fetch(name):
                 print(path)
+    elif verb == "inspect" and names:
+        from forecast.ingest.inspection_command import inspect_command
+
+        return inspect_command(names, print)
     else:
         print(HELP["data"], end="", file=sys.stderr)
         return 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +17,15 @@ from forecast.arguments import named_models
 from forecast.artifact import check_place
 from forecast.atomic import as_storage_errors, replacing, write_text
 from forecast.backtest import Backtest, backtest
+from forecast.bad_series import Bad, in_words
 from forecast.checks import truth, whole_number
 from forecast.errors import ConfigError, DataError, Fault
 from forecast.forecaster import LARGEST_SEED, Forecaster
 from forecast.forecasts import Wanted, wanted
 from forecast.ingest import catalog
-from forecast.ingest.door import to_panel
+from forecast.ingest.door import read_panel, to_panel
 from forecast.ingest.read import read
-from forecast.model import Task
+from forecast.model import Fitted, Model, Task
 from forecast.models import LARGEST_SIZE, build, create, from_config
 from forecast.panel.calendar import calendar_of, with_calendar
 from forecast.panel.panel import Panel
@@ -46,6 +47,7 @@ HISTORY = "history.parquet"
 RUN = "run.json"
 SCORES = "scores.csv"
 REPORT = "report.html"
+IMPORTANCE = "importance.csv"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Data:
     h: int
     season_length: int
     static: str | None = None
+    bad: Bad = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,14 @@ class Settings:
     step_size: int | None
     test_size: int | None
     report: bool
+    importance: bool = False
+    importance_time: int = 60
 
 
 def open_settings(config: Config) -> Settings:
     """Check every setting that needs no data. Raises ``ConfigError`` naming the key that cannot be used."""
     val_size, step_size, test_size = config["val_size"], config.get("step_size"), config.get("test_size")
+    report = config.get("report", {})
     return Settings(
         asked=wanted(config["level"], config["quantiles"]),
         val_size=None if val_size is None else whole_number("val_size", val_size, least=0),
@@ -87,7 +93,9 @@ def open_settings(config: Config) -> Settings:
         n_windows=whole_number("n_windows", config.get("n_windows", 1)),
         step_size=None if step_size is None else whole_number("step_size", step_size),
         test_size=None if test_size is None else whole_number("test_size", test_size),
-        report=truth("report.enabled", config.get("report", {}).get("enabled", False)),
+        report=truth("report.enabled", report.get("enabled", False)),
+        importance=truth("report.importance", report.get("importance", False)),
+        importance_time=whole_number("report.importance_time", report.get("importance_time", 60)),
     )
 
 
@@ -101,7 +109,8 @@ def open_data(config: Config) -> Data:
     frame = catalog.load(name, progress=progress) if name else read(section["path"], schema)
     freq = config.get("freq") if config.get("freq") is not None else section.get("freq")
     static = section.get("static")
-    panel = to_panel(frame, schema, freq, static=static)
+    reading = read_panel(frame, schema, freq, static=static)
+    panel, bad = reading.panel, in_words(reading.bad)
     if section.get("rows") is not None or section.get("standardize") is not None:
         panel = _benchmark_rows(panel, section)
         frame = _long(panel)
@@ -112,7 +121,8 @@ def open_data(config: Config) -> Data:
     season = panel.timeline.season_length if season is None else season
     label = name or Path(str(section["path"])).stem
     horizon = whole_number("h", h, most=LARGEST_SIZE)
-    return Data(label, frame, panel, horizon, whole_number("season_length", season, most=LARGEST_SIZE), static)
+    season = whole_number("season_length", season, most=LARGEST_SIZE)
+    return Data(label, frame, panel, horizon, season, static, bad)
 
 
 def _benchmark_rows(panel: Panel, section: Config) -> Panel:
@@ -172,7 +182,8 @@ def run_backtest(config: Config, run_dir: Path) -> pd.DataFrame:
     data = open_data(config)
     task = Task(data.h, data.season_length, settings.val_size, settings.seed, settings.progress)
     panel, cutoffs = choose_cutoffs(data, settings)
-    result = backtest(models, with_calendar(panel, data.h), task, cutoffs, settings.asked, refit=settings.refit)
+    dated, refit = with_calendar(panel, data.h), settings.refit
+    result = backtest(models, dated, task, cutoffs, settings.asked, refit=refit, bad=data.bad)
     write_frame(run_dir / FORECASTS, result.frame)
     write_frame(run_dir / HISTORY, _long(panel))
     facts = _run_facts(data, config, result)
@@ -182,8 +193,35 @@ def run_backtest(config: Config, run_dir: Path) -> pd.DataFrame:
     if settings.progress:
         print_ranking(scores, result.seconds)
     if settings.report:
+        if settings.importance:
+            _add_importance(run_dir, facts, (models, result.fitted), dated, cutoffs, data, settings)
         run_report({"run": str(run_dir), "output": None, "title": config["report"]["title"]})
     return scores
+
+
+def _add_importance(
+    run_dir: Path,
+    facts: dict[str, Any],
+    models: tuple[Mapping[str, Model], Mapping[str, Fitted]],
+    panel: Panel,
+    cutoffs: Int,
+    data: Data,
+    settings: Settings,
+) -> None:
+    """Measure what covariates are worth to the models that read any, and add it to the run folder."""
+    from forecast.report.importance import permutation_importance, roles_read
+
+    roles = roles_read(models[0], panel)
+    if not roles:
+        return
+    # Models fitted again at each cutoff are at hand as they were at the last one, and know what was to come before it.
+    cutoffs = cutoffs[-1:] if settings.refit else cutoffs
+    options: dict[str, Any] = {"seed": settings.seed, "bad": data.bad, "progress": settings.progress}
+    options["max_time"] = settings.importance_time
+    found = permutation_importance(models[1], roles, panel, cutoffs, data.h, data.season_length, **options)
+    write_text(run_dir / IMPORTANCE, found.frame().to_csv(index=False))
+    written = facts | {"importance": found.facts()}
+    write_text(run_dir / RUN, json.dumps(written, indent=1, ensure_ascii=False) + "\n")
 
 
 def choose_cutoffs(data: Data, settings: Settings) -> tuple[Panel, Int]:
@@ -251,6 +289,7 @@ def run_predict(config: Config, run_dir: Path) -> Path:
 def run_report(config: Config) -> Path:
     """Write the report of a backtest's run folder. Returns the file written."""
     from forecast.report.html import ModelCard, Report, write_report
+    from forecast.report.outliers import outlier_words
 
     folder = Path(config["run"])
     missing = [name for name in (FORECASTS, HISTORY, RUN) if not (folder / name).is_file()]
@@ -258,16 +297,18 @@ def run_report(config: Config) -> Path:
         raise ConfigError(f"{folder} is not the run folder of a backtest: {', '.join(missing)} missing.")
     facts = json.loads((folder / RUN).read_text(encoding="utf-8"))
     schema = Schema(**facts["schema"]).target_only()  # scores need no covariates
+    history = to_panel(pd.read_parquet(folder / HISTORY), schema, facts["freq"])
+    far_out = outlier_words(history)
     report = Report(
         title=config["title"] or f"Forecasts of {facts['data']}",
         cv=pd.read_parquet(folder / FORECASTS),
-        history=to_panel(pd.read_parquet(folder / HISTORY), schema, facts["freq"]),
+        history=history,
         season_length=facts["season_length"],
         schema=schema,
         models=tuple(ModelCard(name, describe) for name, describe in facts["models"].items()),
         configuration=facts["configuration"],
         versions=facts["versions"],
-        warnings=(),
+        warnings=(far_out,) if far_out else (),
     )
     target = Path(config["output"] or folder / REPORT)
     write_report(target, report)

@@ -14,7 +14,8 @@ from forecast.models import build
 from forecast.panel.panel import Panel
 from forecast.panel.transforms.chain import Chain
 from forecast.saved_ids import ids_json, restored_ids
-from forecast.transformed import OPTIONS, FittedTransformed, Transformed, TransformedModel, as_transforms, tail_of
+from forecast.transformed import OPTIONS, FittedTransformed, Transformed, TransformedModel, tail_of
+from forecast.transforms import as_transforms
 
 Array = npt.NDArray[Any]
 

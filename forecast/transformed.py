@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass, replace
-from difflib import get_close_matches
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,13 @@ import numpy.typing as npt
 from forecast.baselines.local import LocalModel
 from forecast.checks import truth
 from forecast.ensemble import EnsembleModel
-from forecast.errors import ConfigError, printable
+from forecast.errors import ConfigError
 from forecast.model import Advancing, Continuing, Fitted, Model, Prediction, Task
-from forecast.models import as_model, build, name_of, plain
+from forecast.models import as_model, name_of
 from forecast.panel.panel import Panel
 from forecast.panel.transforms.base import Transform
 from forecast.panel.transforms.chain import Chain, fit_chain
-from forecast.panel.transforms.named import TRANSFORMS
+from forecast.transforms import as_transforms
 
 if TYPE_CHECKING:
     from forecast.training.settings import Training
@@ -31,38 +30,6 @@ Int = npt.NDArray[np.int64]
 OPTIONS = ("non_negative", "integer", "bias_corrected")
 NODES = 9  # of the Gauss-Hermite rule that means are taken by
 TAIL = 0.1  # the probability whose quantile, and its mirror image, tell how wide a forecast is
-MOST_TRANSFORMS = 20
-
-
-def as_transforms(specs: Any) -> tuple[Transform, ...]:
-    """Transforms from their names, mappings with a ``name`` and settings, or objects.
-
-    >>> as_transforms(["log1p", {"name": "seasonal_difference", "season": 7}])
-    (Log1p(), SeasonalDifference(season=7))
-
-    Raises ``ConfigError`` naming what is unknown.
-    """
-    if isinstance(specs, (str, Mapping, Transform)):
-        specs = (specs,)
-    if not isinstance(specs, Sequence) or len(specs) > MOST_TRANSFORMS:
-        raise ConfigError(f"transforms={printable(specs)} must be a list of at most {MOST_TRANSFORMS} transforms.")
-    return tuple(_as_transform(spec) for spec in specs)
-
-
-def _as_transform(spec: Any) -> Transform:
-    if isinstance(spec, Transform):
-        return spec
-    values = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
-    name = values.pop("name", None)
-    if not isinstance(name, str) or name not in TRANSFORMS:
-        near = get_close_matches(str(name), list(TRANSFORMS), n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        example = "log1p, or {name: seasonal_difference, season: 24}"
-        raise ConfigError(
-            f"transforms: no transform {printable(name)}.{hint} Known: {', '.join(TRANSFORMS)}; written as {example}."
-        )
-    transform: Transform = build(TRANSFORMS[name], {str(key): plain(value) for key, value in values.items()})
-    return transform
 
 
 @dataclass(frozen=True)
@@ -75,8 +42,9 @@ class Transformed:
     Args:
         model: a name under conf/model or conf/baseline, or an object of :mod:`forecast.models`.
         transforms: names, mappings (``{"name": "boxcox", "shift": 1.0}``) or objects, in the order in which they are
-            applied: ``log1p``, ``asinh``, ``boxcox``, ``yeo_johnson``, ``difference``, ``seasonal_difference``,
-            ``standard``, ``robust``, ``mean_absolute``, ``min_max``, ``quantile``.
+            applied, see :mod:`forecast.transforms`: ``log1p``, ``asinh``, ``boxcox``, ``yeo_johnson``,
+            ``difference``, ``seasonal_difference``, ``standard``, ``robust``, ``mean_absolute``, ``min_max``,
+            ``quantile``.
         non_negative: forecasts and quantiles below 0 are 0.
         integer: forecasts and quantiles are rounded to whole numbers.
         bias_corrected: point forecasts are means. Without, they are what comes back of the model's own, which after a

@@ -24,7 +24,7 @@ LAYERS = [
     {"nets"},
     {"training", "baselines"},
     {"bad_series", "models", "forecasts"},
-    {"ensemble", "transformed"},
+    {"ensemble", "transformed", "transforms"},
     {"backtest", "artifact", "saved_covariates", "saved_ids", "saved_models", "saved_transforms", "persist", "report"},
     {"auto"},
     {"arguments"},

@@ -16,6 +16,7 @@ import pytest
 from forecast import CustomBusiness, Forecaster
 from forecast.batch.models.refresh import ModelPolicy
 from forecast.batch.run import run
+from forecast.batch.watch.settings import WatchSettings
 from forecast.cli import main
 from forecast.models import LSTM
 from tests.batch.shop import published, sales_job
@@ -172,7 +173,7 @@ def test_a_job_publishes_the_steps_after_the_rows_known_at_its_slot(calendar, qu
     unknown = pd.DataFrame([(name, stamp, 1e9) for name, last in future.items() for stamp in calendar.after(last, 3)])
     rows = pd.concat([calendar.frame, unknown.set_axis(calendar.frame.columns, axis=1)], ignore_index=True)
     policy = ModelPolicy(LSTM(input_size=24, hidden_size=4), training=quick, gate=None)
-    options = {"h": calendar.h, "freq": calendar.freq, "zone": calendar.zone, "model": policy}
+    options = {"h": calendar.h, "freq": calendar.freq, "zone": calendar.zone, "model": policy, "watch": WatchSettings()}
     job = sales_job(tmp_path, rows, **options)
     outcome = run(job, calendar.slot)
     assert outcome.state == "committed"
@@ -185,8 +186,9 @@ def test_a_job_publishes_the_steps_after_the_rows_known_at_its_slot(calendar, qu
     assert (found["mean"] < 1e6).all()
     again = run(sales_job(tmp_path, rows, **options), calendar.slot)
     assert again.state == "unchanged"
-    report = next((tmp_path / "job").rglob("*.html"))
-    assert "1 by a fallback" not in Page(report.read_text()).text
+    report = Page(next((tmp_path / "job").rglob("*.html")).read_text())
+    series = found["unique_id"].nunique()
+    assert f"{series} series forecast" in report.text and "by a fallback" not in report.text
 
 
 def test_the_report_names_times_as_clocks_show_them(calendar, tmp_path, monkeypatch):

@@ -32,9 +32,9 @@ from forecast.saved_models import model_arrays, model_facts, restored
 from forecast.transformed import (
     FittedTransformed,
     TransformedModel,
-    as_transforms,
     transformed,
 )
+from forecast.transforms import as_transforms
 from tests.conftest import seasonal_frame
 
 QUICK = Training(max_steps=2, batch_size=8, cycles=1, validations=1)

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import re
 
-TIMES = ("ds", "date", "datetime", "timestamp", "time", "day", "week", "month", "quarter", "year", "period", "t", "step")
+TIMES = (
+    "ds",
+    "date",
+    "datetime",
+    "timestamp",
+    "time",
+    "day",
+    "week",
+    "month",
+    "quarter",
+    "year",
+    "period",
+    "t",
+    "step",
+)
 IDS = ("unique_id", "series_id", "item_id", "ts_id", "id", "series")
 TARGETS = (
     "y", "target", "value", "values", "sales", "demand", "volume", "quantity", "qty", "units", "consumption", "load",

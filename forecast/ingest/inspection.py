@@ -115,6 +115,12 @@ def inspect(
     return _inspected(table, asked, source)
 
 
+def as_data_set(found: Inspection, name: str) -> Inspection:
+    """The same of a frame that is the data set ``name``."""
+    recipe = None if found.recipe is None else replace(found.recipe, source=name, data_set=True)
+    return replace(found, source=name, recipe=recipe)
+
+
 def _opened(data: Any, asked: Asked) -> Table:
     """The table; a CSV file is read again once its ids are known, because those are text as written."""
     usual = Schema()

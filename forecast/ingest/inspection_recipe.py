@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -15,10 +16,11 @@ from forecast.ingest.read import PARQUET
 from forecast.ingest.survey import Survey
 from forecast.schema import Schema
 
-PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 WORDS = {"null", "true", "false", "nan", "inf"}  # that Hydra does not take for text
 LONGEST_SEASON = 60  # steps that are still a horizon anybody might ask for
 WITHOUT_SEASON = 8
+LONGEST_LINE = 100
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Recipe:
         joined: columns that make up the id together, none where one does.
         separator: what stands between them.
         wide: the column of times of a table with one column per series; empty for a long one.
+        data_set: whether ``source`` is the name of a data set instead.
     """
 
     source: str
@@ -40,11 +43,12 @@ class Recipe:
     joined: tuple[Any, ...] = ()
     separator: str = ""
     wide: str = ""
+    data_set: bool = False
 
     @property
     def is_file(self) -> bool:
         """Whether the table came from a file."""
-        return self.source != "frame"
+        return self.source != "frame" and not self.data_set
 
     @property
     def name(self) -> str:
@@ -55,7 +59,7 @@ class Recipe:
     @property
     def path(self) -> str:
         """The file to forecast from: another one where the table has to be prepared, or was no file."""
-        if self.is_file and not self.preparation:
+        if self.data_set or (self.is_file and not self.preparation):
             return self.source
         return f"{self.name}-long.parquet"
 
@@ -139,24 +143,42 @@ class Recipe:
             value = getattr(self.schema, role)
             if value != getattr(usual, role):
                 options[role] = list(value) if isinstance(value, tuple) else value
-        given = ",\n    ".join(f"{name}={value!r}" for name, value in options.items())
-        lines = ["from forecast import Forecaster", f'fc = Forecaster(\n    "segrnn",\n    {given},\n)']
-        data = repr(self.path) if self.is_file else "frame"
-        lines.append(f"fc.fit({data})")
+        given = "".join(f"    {name}={_listed(value)},\n" for name, value in options.items())
+        data = repr(self.path) if self.is_file else f"load_dataset({self.source!r})" if self.data_set else "frame"
+        lines = [
+            f"from forecast import Forecaster{', load_dataset' if self.data_set else ''}",
+            f'fc = Forecaster(\n    "segrnn",\n{given})',
+            f"fc.fit({data})",
+        ]
         if self.schema.futr_exog:
-            lines += [
-                "future = fc.make_future_frame()  # the rows to come: fill in " + ", ".join(self.schema.futr_exog),
-                "fc.predict(futr_df=future)",
-            ]
+            lines += ["future = fc.make_future_frame()  # the rows to come: fill in the columns of futr_exog"]
+            lines += ["fc.predict(futr_df=future)"]
         else:
             lines.append("fc.predict(level=[80, 95])")
         return "\n".join(lines)
 
 
+def _listed(value: Any) -> str:
+    """A value as Python, a long list over several lines."""
+    text = repr(value)
+    if not isinstance(value, list) or len(text) <= LONGEST_LINE:
+        return text
+    items = textwrap.wrap(", ".join(map(repr, value)) + ",", LONGEST_LINE, break_long_words=False)
+    return "\n".join(["[", *(f"        {line}" for line in items), "    ]"])
+
+
 def _word(value: object) -> str:
-    """A value as Hydra reads it back: names that are not plain between quotes."""
+    """A value as Hydra reads it back: what is not plain text goes between quotes."""
     text = str(value)
-    if isinstance(value, int) or (PLAIN.fullmatch(text) and text.lower() not in WORDS):
+    if isinstance(value, int) or (PLAIN.fullmatch(text) and text.lower() not in WORDS and not _is_number(text)):
         return text
     escaped = re.sub(r"(\\*)(?='|$)", lambda match: 2 * match[1], text).replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -38,11 +38,14 @@ def page(found: Inspection) -> str:
     if found.recipe is not None:
         recipe = found.recipe
         if recipe.preparation:
-            parts.append(f"First make a table with one row for each series and time, in Python\n{_in(recipe.preparation)}")
-        parts.append(f"Settings, as yaml\n{_in(recipe.yaml)}")
+            parts.append(
+                f"First make a table with one row for each series and time, in Python\n{_in(recipe.preparation)}"
+            )
+        if not recipe.data_set:
+            parts.append(f"Settings, as yaml\n{_in(recipe.yaml)}")
         if not found.survey.several:
-            parts.append(f"The same on the command line\n{_in(recipe.command)}")
-        parts.append(f"The same in Python\n{_in(recipe.python)}")
+            parts.append(f"On the command line\n{_in(recipe.command)}")
+        parts.append(f"In Python\n{_in(recipe.python)}")
     return "\n\n".join(parts)
 
 
@@ -166,7 +169,9 @@ def _notes(found: Inspection) -> list[str]:
                 f"{some(short, 3)}. They are padded, and too short to be scored."
             )
     if recipe.schema.futr_exog:
-        notes.append("Columns known into the future have to be given for the steps to forecast: forecast predict futr=FILE.")
+        notes.append(
+            "Columns known into the future have to be given for the steps to forecast: forecast predict futr=FILE."
+        )
     if any(not one.sure for one in found.proposals):
         notes.append("A role with a question mark is a guess. What is only known afterwards must not be futr.")
     if recipe.wide:
@@ -183,5 +188,10 @@ def _bullets(texts: Iterable[str]) -> list[str]:
 
 def _wrapped(text: str, first: str) -> list[str]:
     return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first), break_long_words=False, break_on_hyphens=False
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_long_words=False,
+        break_on_hyphens=False,
     )

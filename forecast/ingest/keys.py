@@ -188,10 +188,12 @@ def find_target(table: Table, taken: tuple[int, ...], ids: Int, asked: str | Non
     if best is None:
         return Choice()
     sole = len(numbers) == 1
-    why = "the only column of numbers left" if sole else f"no name tells; it varies most within series ({most:,} values)"
+    why = (
+        "the only column of numbers left" if sole else f"no name tells; it varies most within series ({most:,} values)"
+    )
     return Choice((best,), why, sure=sole)
 
 
 def _may_be_target(one: Portrait) -> bool:
-    """Named as a target, and not as something that goes with one: ``sales_price``, ``industry_volume`` may be it too."""
+    """Named as a target, and not as something that goes with one, such as ``sales_price``."""
     return named(one.name, TARGETS) and not first_word(one.name, PLANNED) and "id" not in words(one.name)

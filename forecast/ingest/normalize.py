@@ -34,14 +34,6 @@ def merge_duplicates(rows: Rows, how: str) -> Rows:
     return replace(rows, codes=rows.codes[starts], stamps=rows.stamps[starts], values=merged, row=rows.row[starts])
 
 
-def drop_series(rows: Rows, bad: set[object]) -> Rows:
-    """The rows without the series in ``bad``; the others are renumbered."""
-    keep = np.array([name not in bad for name in rows.ids], dtype=bool)
-    number = np.cumsum(keep) - 1
-    kept = keep[rows.codes]
-    return Rows(number[rows.codes[kept]], rows.stamps[kept], rows.values[kept], rows.row[kept], rows.ids[keep])
-
-
 def trim_leading(rows: Rows, begun: Bool) -> Rows:
     """Without the unknown values before each series' first known one.
 

@@ -97,7 +97,7 @@ def _proposal(one: Portrait, cells: Cells, setting: Setting, later: Bool) -> Pro
     timely = _timely(one, cells, setting)
     proposal = timely or _changing(one, cells, setting, later)
     if alike >= ALIKE and proposal.role in (FUTR, HIST):
-        why = f"{proposal.why}. It moves with {setting.name} (correlation {alike:.3f}): make sure that it is no part of it"
+        why = f"{proposal.why}. It moves with {setting.name} (correlation {alike:.3f}): is it a part of it?"
         return Proposal(one, proposal.role, why, sure=False)
     return proposal
 
@@ -120,12 +120,14 @@ def _fixed(one: Portrait, cells: Cells, setting: Setting) -> Proposal | None:
     if not fixed:
         return None
     if holes:
-        why = "one value in each series, but not in every row: static once it is filled in, with groupby and 'first' say"
+        why = (
+            "one value in each series, but not in every row: static once it is filled in, with groupby and 'first' say"
+        )
         return Proposal(one, IGNORED, why)
     labelled = one.kind == LABEL or (one.whole and bool(first_word(one.name, ID_WORDS)))
     if labelled and one.distinct == setting.series:
         return Proposal(one, IGNORED, "another name for each series")
-    return Proposal(one, STATIC, f"one value in each series, {one.distinct:,} different ones")
+    return Proposal(one, STATIC, "one value in each series")
 
 
 def _timely(one: Portrait, cells: Cells, setting: Setting) -> Proposal | None:
@@ -143,7 +145,7 @@ def _timely(one: Portrait, cells: Cells, setting: Setting) -> Proposal | None:
     codes = cells.codes[first[seen]]
     for key, groups in _calendar(stamps).items():
         if 2 * count(groups) <= len(stamps) and constant_within(codes, groups)[0]:
-            return Proposal(one, FUTR, f"told by {key}, so known of any time to come")
+            return Proposal(one, FUTR, f"told by {key}: known of any time")
     return None
 
 
@@ -188,17 +190,17 @@ def _changing(one: Portrait, cells: Cells, setting: Setting, later: Bool) -> Pro
             return Proposal(one, HIST, f"unknown in all {rows:,} rows after the last known {setting.name}")
     observed, planned = first_word(one.name, OBSERVED), first_word(one.name, PLANNED)
     if observed:
-        return Proposal(one, HIST, f"likely seen only afterwards: it is called {observed!r}", sure=False)
+        return Proposal(one, HIST, f"called {observed!r}: likely seen only afterwards", sure=False)
     if planned:
-        return Proposal(one, FUTR, f"likely planned ahead: it is called {planned!r}. If not, hist", sure=False)
+        return Proposal(one, FUTR, f"called {planned!r}: likely planned ahead; if not, hist", sure=False)
     if one.flag:
-        why = "likely known ahead: a flag, as of holidays or promotions. If it is seen only afterwards, hist"
+        why = "a flag, likely of something planned; if it is seen only afterwards, hist"
         return Proposal(one, FUTR, why, sure=False)
     if setting.series > 1 and constant_within(cells.codes, setting.times)[0]:
-        why = "the same for all series at each time, but no calendar tells it: likely measured. If known ahead, futr"
+        why = "the same for all series, but told by no calendar: likely measured; if known ahead, futr"
         return Proposal(one, HIST, why, sure=False)
     kind = "numbers" if one.kind == NUMBER else "labels"
-    return Proposal(one, HIST, f"{kind} that change over time: likely measured. If known ahead, futr", sure=False)
+    return Proposal(one, HIST, f"{kind} that change over time: likely measured; if known ahead, futr", sure=False)
 
 
 def _likeness(values: Float | None, target: Float | None) -> tuple[bool, float]:

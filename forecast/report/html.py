@@ -17,6 +17,8 @@ from forecast.report.diagnosis import gradient_notes
 from forecast.report.evaluate import score
 from forecast.report.figures import accuracy_bars, fans, horizon_lines
 from forecast.report.folds import Folds, read_folds
+from forecast.report.importance import Importance
+from forecast.report.importance_view import importance_bars, importance_table, lead, models_of
 from forecast.report.ranking import Ranking, rank
 from forecast.report.style import inline_svg, model_colors, themed
 from forecast.report.summary import (
@@ -71,6 +73,7 @@ class Report:
         configuration: nested plain values, shown as yaml; passwords in it are masked.
         versions: package -> version.
         warnings: sentences the reader should see first.
+        importance: what covariates are worth to the models, ``None`` where that was not measured.
     """
 
     title: str
@@ -82,6 +85,7 @@ class Report:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    importance: Importance | None = None
 
 
 def write_report(path: str | os.PathLike[str], report: Report) -> None:
@@ -131,6 +135,7 @@ def _context(report: Report, folds: Folds) -> dict[str, Any]:
         "intervals": coverage_rows(ranking),
         "cutoffs": _cutoff_table(folds, ranking),
         "charts": _charts(report, folds, ranking, by_series),
+        "importance": _importance(report.importance),
         "shown_lines": min(SHOWN_LINES, len(ranking.models)),
         "validated": any(has(card.describe.get("curves") or (), "validation_loss") for card in report.models),
         "layered": any(
@@ -203,6 +208,18 @@ def _training_charts(cards: Sequence[ModelCard], models: Sequence[str]) -> dict[
     if norms:
         charts["gradients"] = safe_svg(gradient_norms(norms, colors), "gradients", "Gradient norm against the step")
     return charts
+
+
+def _importance(importance: Importance | None) -> dict[str, Any] | None:
+    """A table and a picture of what covariates are worth to each model."""
+    if importance is None or not importance.effects:
+        return None
+    models = []
+    for place, model in enumerate(models_of(importance)):
+        title = f"Permutation importance of the covariates of {model}, as bars"
+        chart = safe_svg(importance_bars(importance, model), f"importance{place}", title)
+        models.append({**importance_table(importance, model), "chart": chart})
+    return {"lead": lead(importance), "metric": metric_name(importance.metric), "models": models}
 
 
 def safe_svg(figure: Figure, key: str, title: str) -> Any:

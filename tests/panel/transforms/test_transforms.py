@@ -27,9 +27,9 @@ from forecast.panel.transforms.chain import fit_chain
 from forecast.panel.transforms.lagged import Difference, SeasonalDifference
 from forecast.panel.transforms.likelihood import log_likelihood
 from forecast.panel.transforms.logs import Asinh, Log1p
-from forecast.panel.transforms.named import TRANSFORMS
 from forecast.panel.transforms.powers import BoxCox, YeoJohnson
 from forecast.panel.transforms.quantile import Quantile, normal_scores
+from forecast.transforms import TRANSFORMS
 
 POINTWISE = [Log1p(), Asinh(), BoxCox(), YeoJohnson(), Standard(), Robust(), MeanAbsolute(), MinMax(), Quantile()]
 ANY_SIGN = [t for t in POINTWISE if t.name not in ("log1p", "boxcox")]
