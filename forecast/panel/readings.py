@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from forecast.panel.calendar import unproven
+from forecast.panel.calendar_features import PREFIX
 from forecast.panel.covariates import Covariates
 from forecast.panel.encoding import Encoding, fit_encoding
 from forecast.panel.holiday_features import NAME as HOLIDAY_NAME
+from forecast.panel.known import Known
 from forecast.panel.panel import Panel
 
 MOST_LABELS = 50  # of a column that changes over time: every label is a cell of every row of a window
@@ -54,11 +57,21 @@ UNREAD = Readings()
 
 def fit_readings(panel: Panel, *, static: bool, hist: bool, futr: bool) -> Readings:
     """Learn from all rows of ``panel``, which has the training rows and no others; only the roles that are read."""
-    known = None
-    if futr and panel.futr is not None:
-        known = fit_encoding(panel.futr.between(panel.first, panel.lengths).covariates, MOST_LABELS, panel.offsets)
     return Readings(
         fit_encoding(panel.static) if static and panel.static is not None else None,
         fit_encoding(panel.hist, MOST_LABELS, panel.offsets) if hist and panel.hist is not None else None,
-        known,
+        _fit_futr(panel, panel.futr) if futr and panel.futr is not None else None,
     )
+
+
+def _fit_futr(panel: Panel, known: Known) -> Encoding | None:
+    """Without the columns of time that "auto" brought and the training rows are too short for; the columns of time that
+    stay are read as they are, not relative to their series."""
+    rows = known.between(panel.first, panel.lengths).covariates
+    idle = unproven(panel)
+    kept = tuple(column for column in rows.columns if column.name not in idle)
+    if not kept:
+        return None
+    encoding = fit_encoding(Covariates(kept), MOST_LABELS, panel.offsets)
+    numbers = (replace(code, within=None) if code.name.startswith(PREFIX) else code for code in encoding.numbers)
+    return replace(encoding, numbers=tuple(numbers))

@@ -270,10 +270,10 @@ def test_whatever_comes_in_is_looked_at_and_the_doors_faults_are_listed(case):
 @pytest.mark.parametrize(
     ("frame", "pieces"),
     [
-        (plain().drop(columns="ds").assign(year=2024, month=1), ("year",)),
+        (plain().drop(columns="ds").assign(Year=2024.5, month=1.5), ("pandas.to_datetime", "'Year'")),
         (plain().drop(columns="ds"), ("no column holds times", "time_col")),
         (plain().drop(columns="y"), ("no column of numbers", "target_col")),
-        (plain().drop(columns="ds").set_index(pd.DatetimeIndex(plain()["ds"], name=None)), ("rename_axis('ds')",)),
+        (plain().drop(columns="ds").set_index(pd.DatetimeIndex(plain()["ds"].to_numpy())), ("rename_axis('ds')",)),
         (pd.DataFrame({"id": ["a"], **{f"V{n}": [1.0] for n in range(9)}}), ("turn the table",)),
         (plain(0), ("no rows",)),
     ],
@@ -281,7 +281,7 @@ def test_whatever_comes_in_is_looked_at_and_the_doors_faults_are_listed(case):
 def test_what_cannot_be_told_is_a_fault_with_a_way_out(frame, pieces):
     found = inspect(frame)
     for piece in pieces:
-        assert piece in " ".join(map(str, found.faults)) or "year" in roles(found)
+        assert piece in " ".join(map(str, found.faults))
     assert found.text
 
 

