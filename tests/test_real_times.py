@@ -63,7 +63,7 @@ def frame_on(every: pd.DatetimeIndex, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     wave = np.sin(2 * np.pi * (every.hour + every.day_of_week) / 24)
     frames = [pd.DataFrame({"unique_id": n, "ds": every, "y": 9 + wave + rng.normal(0, 0.1, len(every))}) for n in "ab"]
-    frames[1] = frames[1].drop(index=[40, 41, 42, 60])
+    frames[1] = frames[1].drop(index=[20, 21, 22, 40])
     return pd.concat(frames, ignore_index=True)
 
 
@@ -93,8 +93,8 @@ CALENDARS = {
     "hours into winter, after a summer": lambda: hours(  # 02:00 comes twice on the 29th of October
         "2023-03-20", "2023-10-28 22:00", datetime(2023, 10, 28, 21, tzinfo=UTC), ("2023-10-27 22:00", "2023-10-28 10:00")
     ),
-    "hours that end within the repeated one": lambda: hours(
-        "2023-10-10", "2023-10-29 12:00", datetime(2023, 10, 29, 12, tzinfo=UTC), ("2023-10-28 13:00", "2023-10-29 00:00")
+    "hours over the repeated one": lambda: hours(
+        "2023-10-10", "2023-10-29 12:00", datetime(2023, 10, 29, 12, tzinfo=UTC), ("2023-10-28 13:00", "2023-10-29 01:00")
     ),
     "local days": lambda: Calendar(
         frame_on(pd.date_range("2023-01-10", "2023-03-22", freq="D", tz=BERLIN)),
@@ -210,7 +210,7 @@ def test_the_axis_of_a_picture_is_on_the_local_clock():
     calendar = CALENDARS["hours into summer"]()
     figure = Forecaster("naive", h=12, freq="h", progress=False).fit(calendar.frame).plot(max_series=1)
     axis = figure.axes[0].xaxis
-    ticks = pd.to_datetime(axis.get_major_locator()(), unit="D", utc=True).tz_convert(BERLIN)
+    ticks = pd.to_datetime(axis.get_major_locator()(), unit="D", utc=True).round("s").tz_convert(BERLIN)
     assert len(ticks) > 1
     assert (ticks == ticks.normalize()).any()  # a tick at local midnight, which is 22:00 or 23:00 in UTC
     assert (ticks.hour % 3 == 0).all() and (ticks.minute == 0).all()

@@ -140,7 +140,7 @@ def _merged(rows: Rows, schema: Schema, contract: Contract, panel: Panel) -> Row
     low, high = contract.min_value, contract.max_value
     if (low is not None and (rows.values < low).any()) or (high is not None and (rows.values > high).any()):
         raise RefusedError("values are out of the contract's range")
-    begun = np.asarray(rows.ids.isin(panel.ids))
+    begun = panel.ids.get_indexer(rows.ids) >= 0
     _refuse([*duplicate_faults(rows, schema), *value_faults(rows, schema, begun)])
     return trim_leading(merge_duplicates(rows, schema.duplicates), begun)
 

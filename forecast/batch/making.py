@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from forecast.batch.grown import why_not
@@ -32,6 +31,7 @@ from forecast.batch.snapshot import Recalled, Snapshots
 from forecast.batch.timing import Timings
 from forecast.errors import ArtifactError, StorageError
 from forecast.model import Task
+from forecast.panel.newest import newest_known
 
 if TYPE_CHECKING:
     from forecast.batch.job import Job
@@ -223,7 +223,7 @@ class Making:
     def _earlier(self, inputs: Inputs) -> Earlier | None:
         """The forecasts published last, for series of which nothing is known any more."""
         panel = inputs.panel
-        if self.previous is None or np.logical_or.reduceat(np.isfinite(panel.values), panel.offsets[:-1]).all():
+        if self.previous is None or (newest_known(panel) >= 0).all():
             return None
         from forecast.batch.models.earlier import Earlier
 

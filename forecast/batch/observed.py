@@ -12,6 +12,7 @@ import pandas as pd
 
 from forecast.batch.idsets import Turnover, vanished_and_new
 from forecast.panel.clock import as_index
+from forecast.panel.newest import newest_known
 from forecast.panel.panel import Panel
 
 Int = npt.NDArray[np.int64]
@@ -41,10 +42,7 @@ class Observed:
     @cached_property
     def _newest(self) -> Int:
         """The place in its series of each one's newest known value, -1 where nothing is known, (S,)."""
-        panel = self.panel
-        place = np.where(np.isfinite(panel.values), np.arange(len(panel.values), dtype=np.int64), -1)
-        newest = np.maximum.reduceat(place, panel.offsets[:-1])
-        return np.where(newest >= 0, newest - panel.offsets[:-1], -1)
+        return newest_known(self.panel)
 
     @property
     def known_series(self) -> Bool:

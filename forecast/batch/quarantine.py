@@ -24,6 +24,7 @@ from forecast.ingest.mend import Findings, mended_panel, on_grid, placed_rows
 from forecast.ingest.read import read
 from forecast.ingest.traits import with_traits
 from forecast.ingest.validate import Rows, gap_faults, per_series, value_faults
+from forecast.panel.newest import newest_known
 from forecast.panel.panel import Panel
 from forecast.schema import Schema
 
@@ -62,8 +63,7 @@ class Inspection:
     @property
     def blank(self) -> Int:
         """Positions in the panel of the series of which no value is known at all."""
-        known = np.add.reduceat(np.isfinite(self.panel.values).astype(np.int64), self.panel.offsets[:-1])
-        return np.flatnonzero(known == 0).astype(np.int64)
+        return np.flatnonzero(newest_known(self.panel) < 0).astype(np.int64)
 
     def refuse(self) -> None:
         """Raise ``DataError`` with the problems that stop the run, if there are any."""

@@ -76,11 +76,11 @@ class Snapshots:
 
     def recall(self, job: Job, slot: datetime) -> Recalled:
         """The newest of ``slot`` or before: one of a later slot holds rows that nobody knew at ``slot``."""
-        notes, why = [], "no rows of a run before are kept"
+        facts, notes, why = _facts(job), [], "no rows of a run before are kept"
         for place in until(self.folder, slot):
             try:
                 saved = artifact.read(place)
-                if {key: saved.facts.get(key) for key in _facts(job)} != _facts(job):
+                if {key: saved.facts.get(key) for key in facts} != facts:
                     why = why if notes else "settings, source or versions of the packages have changed"
                     continue
                 return Recalled(_restored(saved, job, place.name), "", tuple(notes))

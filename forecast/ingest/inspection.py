@@ -261,7 +261,7 @@ def _joined(frame: pd.DataFrame, ids: list[Portrait]) -> tuple[pd.DataFrame, str
 
 
 def _parts_in_one(frame: pd.DataFrame, names: list[Any], separator: str) -> pd.Series[Any]:
-    text = frame[names[0]].astype(str)
+    text: pd.Series[Any] = frame[names[0]].astype(str)
     for name in names[1:]:
         text = text + separator + frame[name].astype(str)
     return text

@@ -78,8 +78,8 @@ def cells_of(column: pd.Series[Any]) -> Cells:
         why = read.faults[0].problem if read.faults else "nothing can be read"
         return Cells(OTHER, np.full(len(column), -1, dtype=np.int64), 0, why=why)
     if isinstance(read.values, Numbers):
-        codes, found = pd.factorize(read.values.values)
-        return Cells(NUMBER, codes.astype(np.int64), len(found), read.values.values)
+        codes, numbers = pd.factorize(read.values.values)
+        return Cells(NUMBER, codes.astype(np.int64), len(numbers), read.values.values)
     present = np.unique(read.values.codes[read.values.codes >= 0])
     if not present.size:
         return Cells(OTHER, read.values.codes, 0, why="every cell is missing or unreadable")

@@ -110,7 +110,11 @@ def _useless(one: Portrait) -> str:
     if one.kind == TIME:
         return "a second time: make a number of it, such as days until then"
     if one.distinct == 1:
-        return "the same value everywhere" if not one.missing else "the same value wherever it is known"
+        return (
+            "the same value everywhere"
+            if not one.missing
+            else "one value or none: write 0 where there is none to make it a flag"
+        )
     return ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -99,7 +99,7 @@ def survey(frame: pd.DataFrame, schema: Schema, freq: Freq | None = None) -> Sur
         return whole
     return Survey(
         tuple(grid for part in parts for grid in part.grids),
-        _once(fault for part in parts for fault in part.faults),
+        tuple(fault for part in parts for fault in part.faults),
         tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         tuple(series.ids[owner < 0]),
     )
@@ -125,19 +125,16 @@ def _read(
         try:
             grid = _grid(frame, replace(schema, on_bad_series="fallback"), freq, found)
         except DataError as error:
-            faults += error.report
-        faults += found.all()  # the strict door stops at the first kind of fault
+            faults = _with_others(faults, error.report)
+        faults = _with_others(faults, found.all())  # the strict door stops at the first kind of fault
     shown = faults if moved is None else [moved(fault) for fault in faults]
-    return Survey(() if grid is None else (grid,), _once(shown), tuple(dict.fromkeys(notes)))
+    return Survey(() if grid is None else (grid,), tuple(shown), tuple(dict.fromkeys(notes)))
 
 
-def _once(faults: Iterable[Fault]) -> tuple[Fault, ...]:
-    """Each fault once: the lenient door words some of them differently, at the same rows."""
-    kept: dict[Any, Fault] = {}
-    for fault in faults:
-        where = (fault.column, fault.series, fault.rows) if fault.rows else fault
-        kept.setdefault(where, fault)
-    return tuple(kept.values())
+def _with_others(faults: Sequence[Fault], more: Sequence[Fault]) -> list[Fault]:
+    """The strict door's ``faults``, and of the lenient one's those about other cells: it words some differently."""
+    seen = {(fault.column, fault.series, fault.rows) for fault in faults}
+    return [*faults, *(fault for fault in more if (fault.column, fault.series, fault.rows) not in seen)]
 
 
 def _grid(frame: pd.DataFrame, schema: Schema, freq: Freq | None, found: Findings) -> Grid:

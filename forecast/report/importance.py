@@ -27,7 +27,7 @@ import pandas as pd
 from forecast.backtest import forecast_frame
 from forecast.bad_series import Bad, good_series
 from forecast.checks import whole_number
-from forecast.errors import ConfigError, ForecastWarning, some
+from forecast.errors import ConfigError, DataError, ForecastWarning, some
 from forecast.forecasts import Wanted
 from forecast.model import Fitted, Model
 from forecast.panel.fill import as_models_see
@@ -42,7 +42,7 @@ Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 
 METRICS = tuple(metric for metric in POINT_METRICS if metric != "owa")
-MOST_SERIES = 500  # more say little more, and cost time
+MOST_SERIES, MOST_CUTOFFS = 500, 8  # more say little more, and cost time
 ALL = ""  # the column of an effect that is that of its whole role
 
 
@@ -145,7 +145,8 @@ def permutation_importance(
         metric: one of ``mase``, ``rmsse``, ``mae``, ``mse``, ``rmse``, ``smape``, ``mape``. Where ``mase`` is not
             defined for any series, ``mae`` stands in.
         repeats: draws for each column.
-        seed: decides the draws, and which series are looked at where there are more than 500.
+        seed: decides the draws, and which series are looked at where there are more than 500 (of the cutoffs it is
+            at most 8, evenly spaced).
         max_time: seconds after which no draw is begun. What was measured by then is what there is: each column of
             every model comes once before any comes twice, whole roles first.
         bad: series that get naive forecasts, which are left out.
@@ -158,13 +159,15 @@ def permutation_importance(
     repeats = whole_number("repeats", repeats)
     clock = Clock(max_time)
     chosen = _sample(panel, bad, seed)
-    part, cutoffs = panel.take(chosen), cutoffs[:, chosen]
+    part, given = panel.take(chosen), len(cutoffs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ForecastWarning)  # the backtest has told them
-        windows = [_window(part, cutoff, h, season_length) for cutoff in cutoffs]
+        windows = _windows(part, _spread(cutoffs[:, chosen], MOST_CUTOFFS), h, season_length)
+        windows = _affordable(windows, fitted, roles, h, max_time)
         exams = [
-            Exam(name, fitted[name], windows, _folds(part, windows, name, h, season_length), h, season_length)
+            Exam(name, fitted[name], windows, _folds(part, windows, name, season_length), h)
             for name in roles
+            if windows
         ]
         true = {exam.name: exam.score_true(metric) for exam in exams}
         if not np.isfinite(list(true.values())).all():
@@ -173,12 +176,21 @@ def permutation_importance(
         items, notes = _items(exams, roles)
         with _progress("importance", repeats * len(items), progress) as advance:
             effects = _effects(items, true, metric, repeats, seed, clock, advance)
-    lost = [item.says for item in items if item.key not in {(e.model, e.role, e.column) for e in effects}]
+    measured = {(effect.model, effect.role, effect.column) for effect in effects}
+    lost = [item.says for item in items if item.key not in measured]
     if lost:
         notes.append(f"No time was left for {some(lost)}.")
+    if len(windows) < given:
+        notes.insert(0, f"Of {given:,} cutoffs {len(windows):,} were looked at.")
     if len(chosen) < len(panel):
-        notes = [f"Measured on {len(chosen):,} of {len(panel):,} series.", *notes]
-    return Importance(metric, len(chosen), len(cutoffs), tuple(effects), tuple(notes))
+        notes.insert(0, f"Of {len(panel):,} series {len(chosen):,} were looked at.")
+    return Importance(metric, len(chosen), len(windows), tuple(effects), tuple(notes))
+
+
+def _spread(items: Any, most: int) -> Any:
+    """At most so many of ``items``, evenly spaced, the last among them."""
+    places = np.linspace(len(items) - 1, 0, min(most, len(items))).round().astype(np.int64)[::-1]
+    return items[places] if isinstance(items, np.ndarray) else [items[at] for at in places]
 
 
 def _sample(panel: Panel, bad: Bad, seed: int) -> Int:
@@ -198,15 +210,41 @@ class Window:
     inside: npt.NDArray[np.bool_]
 
 
-def _window(panel: Panel, cutoff: Int, h: int, season_length: int) -> Window:
-    past: Past = past_at(panel, cutoff)
-    own = cutoff[past.chosen]
-    frame = forecast_frame(panel, past, own, {}, h, Wanted())
-    inside = (own[:, None] + 1 + np.arange(h) <= panel.last[past.chosen][:, None]).ravel()
-    return Window(as_models_see(past.panel, season_length), frame, inside)
+def _windows(panel: Panel, cutoffs: Int, h: int, season_length: int) -> list[Window]:
+    """The cutoffs by which something is known of these series."""
+    windows = []
+    for cutoff in cutoffs:
+        try:
+            past: Past = past_at(panel, cutoff)
+        except DataError:  # others of the backtest had begun by then
+            continue
+        own = cutoff[past.chosen]
+        frame = forecast_frame(panel, past, own, {}, h, Wanted())
+        inside = (own[:, None] + 1 + np.arange(h) <= panel.last[past.chosen][:, None]).ravel()
+        windows.append(Window(as_models_see(past.panel, season_length), frame, inside))
+    return windows
 
 
-def _folds(panel: Panel, windows: Sequence[Window], name: str, h: int, season_length: int) -> Folds:
+def _affordable(
+    windows: list[Window],
+    fitted: Mapping[str, Fitted],
+    roles: Mapping[str, Sequence[str]],
+    h: int,
+    seconds: float | None,
+) -> list[Window]:
+    """As many of the windows as let every column have one draw in the time there is, at least one."""
+    if seconds is None or len(windows) < 2:
+        return windows
+    panel = windows[-1].panel
+    started = time.monotonic()
+    for name in roles:
+        fitted[name].predict(panel, h)
+    once = (time.monotonic() - started) / max(len(roles), 1)
+    draws = sum(2 + len(columns_of(panel, role)) for own in roles.values() for role in own)
+    return _spread(windows, max(1, min(len(windows), int(seconds / max(once * draws, 1e-9)))))  # type: ignore[no-any-return]
+
+
+def _folds(panel: Panel, windows: Sequence[Window], name: str, season_length: int) -> Folds:
     """The rows of all windows, ready to be scored; the forecasts are filled in later."""
     frame = pd.concat([window.frame for window in windows], ignore_index=True).assign(**{name: 0.0})
     return read_folds(frame, panel, season_length, panel.schema)
@@ -221,7 +259,6 @@ class Exam:
     windows: Sequence[Window]
     folds: Folds
     h: int
-    season_length: int
 
     def score(self, panels: Iterable[Panel], metric: str) -> float:
         """The error of forecasts made from ``panels``, one for each window."""

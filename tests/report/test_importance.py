@@ -258,7 +258,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_others(panel):
 
 
 def test_time_is_bounded_and_what_was_left_out_is_named(panel):
-    found = measured(panel, max_time=0)
+    found = measured(panel, max_time=1e-6)
     assert found.effects == ()
     assert "No time was left for 'all of" in found.notes[-1]
 
@@ -267,7 +267,13 @@ def test_of_many_series_some_are_looked_at(monkeypatch, panel):
     monkeypatch.setattr("forecast.report.importance.MOST_SERIES", 4)
     found = measured(panel, repeats=1)
     assert found.series == 4
-    assert found.notes[0] == "Measured on 4 of 6 series."
+    assert found.notes[0] == "Of 6 series 4 were looked at."
+
+
+def test_of_many_cutoffs_some_are_looked_at_the_last_among_them(panel):
+    found = measured(panel, windows=12, h=2, repeats=1)
+    assert (found.cutoffs, found.notes[0]) == (8, "Of 12 cutoffs 8 were looked at.")
+    assert measured(panel, windows=12, h=2, repeats=1, max_time=1e-6).cutoffs == 1
 
 
 def test_mae_stands_in_where_mase_has_no_scale():

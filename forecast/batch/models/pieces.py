@@ -17,6 +17,7 @@ from forecast.errors import out_of_memory
 from forecast.model import Fitted, Prediction
 from forecast.panel.calendar import with_calendar
 from forecast.panel.fill import as_models_see
+from forecast.panel.newest import newest_known
 from forecast.panel.panel import Panel
 
 Float = npt.NDArray[np.float64]
@@ -80,7 +81,7 @@ def ask(fitted: Fitted, panel: Panel, todo: Int, h: int, probs: tuple[float, ...
     and stay so. A series of which nothing is known is not asked about, unless the model can do without rows.
     """
     if not getattr(fitted, "takes_newborn", False):
-        known = _known(panel)[todo]
+        known = newest_known(panel)[todo] >= 0
         yield Answer(todo[~known], NOTHING_KNOWN)
         todo = todo[known]
     yield from _Asking(fitted, panel, h, probs).run(_pieces(fitted, panel, todo, chunk))
@@ -174,15 +175,6 @@ class _Asking:
         if (piece.asked & absurd).any():
             why = f"the forecast is beyond {WIDEST:.0e} times anything seen in the series"
             yield Answer(piece.rows[piece.asked & absurd], why)
-
-
-def _known(panel: Panel) -> Bool:
-    """Whether any value of each series is known, (S,)."""
-    known = np.zeros(len(panel), dtype=bool)
-    filled = panel.lengths > 0
-    if filled.any():
-        known[filled] = np.logical_or.reduceat(np.isfinite(panel.values), panel.offsets[:-1][filled])
-    return known
 
 
 def _block(piece: Piece) -> int:
