@@ -39,7 +39,11 @@ def test_stamps_after_the_last_equal_those_of_pandas(freq):
     np.testing.assert_array_equal(timeline.stamps(last + 1 + np.arange(30)), stamps[30:])
 
 
-@given(freq=st.sampled_from(FREQS), start=st.dates(min_value=pd.Timestamp("1700-01-02").date()), n=st.integers(1, 50))
+@given(
+    freq=st.sampled_from([*FREQS, "MS-15", "2MS-29", "MS-30", "2B", "24h"]),
+    start=st.dates(min_value=pd.Timestamp("1700-01-02").date()),
+    n=st.integers(1, 50),
+)
 def test_stamps_and_ordinals_are_inverse_on_any_date(freq, start, n):
     stamps = np.array([start.isoformat()], dtype="datetime64[us]")
     timeline = fit_timeline(freq, stamps)
@@ -128,10 +132,12 @@ def test_a_horizon_past_the_year_9999_is_refused():
         ("QS", 4),
         ("YS", 1),
         ("B", 5),
+        ("24h", 7),
+        ("3MS-15", 4),
     ],
 )
 def test_the_usual_season_follows_from_the_frequency(freq, season):
-    assert fit_timeline(freq, grid(freq, 1)).season_length == season
+    assert fit_timeline(freq, grid("D", 1)).season_length == season
 
 
 def test_hours_have_a_week_as_their_longer_season():

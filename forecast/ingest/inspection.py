@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.aliases import Freq
-from forecast.errors import DataError, Fault, printable, some
+from forecast.errors import DataError, Fault, some
 from forecast.ingest.columns import target_column
 from forecast.ingest.inspection_recipe import Recipe
 from forecast.ingest.keys import Choice, find_ids, find_target, find_time, ids_of, time_codes
@@ -105,7 +105,7 @@ def inspect(
     'y'
     """
     asked = Asked(id_col, time_col, target_col, freq)
-    source = printable(str(data), 300)[1:-1] if isinstance(data, (str, Path)) else "frame"
+    source = str(data) if isinstance(data, (str, Path)) else "frame"
     try:
         table = _opened(data, asked)
     except DataError as error:

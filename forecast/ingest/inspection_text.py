@@ -52,7 +52,7 @@ def page(found: Inspection) -> str:
 def _head(found: Inspection) -> str:
     series = sum(len(grid.ids) for grid in found.survey.grids)
     of = f", {series:,} series" if series else ""
-    return f"{found.source}: {found.rows:,} rows, {len(found.proposals)} columns{of}"
+    return f"{_short(found.source, 300)}: {found.rows:,} rows, {len(found.proposals)} columns{of}"
 
 
 def _in(text: str) -> str:

@@ -21,7 +21,6 @@ from forecast.nets.revin import reversible
 from forecast.windows.gather import Batch
 
 WIDTH = 32
-DROPOUT = 0.2
 
 
 class Effect(NamedTuple):
@@ -45,7 +44,6 @@ class Regressed(nn.Module):
         self.linear = nn.Linear(facts.futr, 1, bias=False)
         self.hidden = nn.Linear(facts.futr, WIDTH)
         self.kind = nn.Linear(facts.static, WIDTH, bias=False) if facts.static else None
-        self.dropout = nn.Dropout(DROPOUT)
         self.out = nn.Linear(WIDTH, 1, bias=False)
         for silent in (self.linear, self.out, self.kind):
             if silent is not None:
@@ -64,7 +62,7 @@ class Regressed(nn.Module):
         hidden = self.hidden(batch.futr)
         if self.kind is not None and batch.static is not None:
             hidden = hidden + self.kind(batch.static).unsqueeze(1)
-        explained = (self.linear(batch.futr) + self.out(self.dropout(functional.relu(hidden)))).squeeze(-1)
+        explained = (self.linear(batch.futr) + self.out(functional.relu(hidden))).squeeze(-1)
         if batch.observed is None:
             last = explained[:, size - 1 : size]
         else:

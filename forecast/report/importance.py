@@ -15,8 +15,8 @@ from __future__ import annotations
 import time
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -24,19 +24,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.backtest import forecast_frame
 from forecast.bad_series import Bad, good_series
 from forecast.checks import whole_number
-from forecast.errors import ConfigError, DataError, ForecastWarning, some
-from forecast.forecasts import Wanted
+from forecast.errors import ConfigError, ForecastWarning, some
 from forecast.model import Fitted, Model
-from forecast.panel.fill import as_models_see
 from forecast.panel.panel import Panel
-from forecast.panel.split import Past, past_at
 from forecast.progress import progress as _progress
-from forecast.report.evaluate import POINT_METRICS, score
-from forecast.report.folds import Folds, read_folds
-from forecast.report.shuffle import FIELDS, columns_of, shuffled
+from forecast.report.evaluate import POINT_METRICS
+from forecast.report.exams import Exam, affordable, folds_of, spread_evenly, windows_at
+from forecast.report.shuffle import FIELDS, columns_of
 
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
@@ -162,10 +158,10 @@ def permutation_importance(
     part, given = panel.take(chosen), len(cutoffs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ForecastWarning)  # the backtest has told them
-        windows = _windows(part, _spread(cutoffs[:, chosen], MOST_CUTOFFS), h, season_length)
-        windows = _affordable(windows, fitted, roles, h, max_time)
+        windows = windows_at(part, cutoffs[spread_evenly(given, MOST_CUTOFFS)][:, chosen], h, season_length)
+        windows = affordable(windows, fitted, roles, h, max_time)
         exams = [
-            Exam(name, fitted[name], windows, _folds(part, windows, name, season_length), h)
+            Exam(name, fitted[name], windows, folds_of(part, windows, name, season_length), h)
             for name in roles
             if windows
         ]
@@ -187,95 +183,12 @@ def permutation_importance(
     return Importance(metric, len(chosen), len(windows), tuple(effects), tuple(notes))
 
 
-def _spread(items: Any, most: int) -> Any:
-    """At most so many of ``items``, evenly spaced, the last among them."""
-    places = np.linspace(len(items) - 1, 0, min(most, len(items))).round().astype(np.int64)[::-1]
-    return items[places] if isinstance(items, np.ndarray) else [items[at] for at in places]
-
-
 def _sample(panel: Panel, bad: Bad, seed: int) -> Int:
     """The series looked at, in their order."""
     good = panel.ids.get_indexer(good_series(panel, bad).ids).astype(np.int64)
     if len(good) <= MOST_SERIES:
         return good
     return np.sort(np.random.default_rng(seed).choice(good, MOST_SERIES, replace=False))
-
-
-@dataclass(frozen=True)
-class Window:
-    """One cutoff: what was known then, the rows to forecast, and which of the forecasts have one, (S * h,)."""
-
-    panel: Panel
-    frame: pd.DataFrame
-    inside: npt.NDArray[np.bool_]
-
-
-def _windows(panel: Panel, cutoffs: Int, h: int, season_length: int) -> list[Window]:
-    """The cutoffs by which something is known of these series."""
-    windows = []
-    for cutoff in cutoffs:
-        try:
-            past: Past = past_at(panel, cutoff)
-        except DataError:  # others of the backtest had begun by then
-            continue
-        own = cutoff[past.chosen]
-        frame = forecast_frame(panel, past, own, {}, h, Wanted())
-        inside = (own[:, None] + 1 + np.arange(h) <= panel.last[past.chosen][:, None]).ravel()
-        windows.append(Window(as_models_see(past.panel, season_length), frame, inside))
-    return windows
-
-
-def _affordable(
-    windows: list[Window],
-    fitted: Mapping[str, Fitted],
-    roles: Mapping[str, Sequence[str]],
-    h: int,
-    seconds: float | None,
-) -> list[Window]:
-    """As many of the windows as let every column have one draw in the time there is, at least one."""
-    if seconds is None or len(windows) < 2:
-        return windows
-    panel = windows[-1].panel
-    started = time.monotonic()
-    for name in roles:
-        fitted[name].predict(panel, h)
-    once = (time.monotonic() - started) / max(len(roles), 1)
-    draws = sum(2 + len(columns_of(panel, role)) for own in roles.values() for role in own)
-    return _spread(windows, max(1, min(len(windows), int(seconds / max(once * draws, 1e-9)))))  # type: ignore[no-any-return]
-
-
-def _folds(panel: Panel, windows: Sequence[Window], name: str, season_length: int) -> Folds:
-    """The rows of all windows, ready to be scored; the forecasts are filled in later."""
-    frame = pd.concat([window.frame for window in windows], ignore_index=True).assign(**{name: 0.0})
-    return read_folds(frame, panel, season_length, panel.schema)
-
-
-@dataclass(frozen=True)
-class Exam:
-    """A model and everything needed to score it on the windows."""
-
-    name: str
-    fitted: Fitted
-    windows: Sequence[Window]
-    folds: Folds
-    h: int
-
-    def score(self, panels: Iterable[Panel], metric: str) -> float:
-        """The error of forecasts made from ``panels``, one for each window."""
-        points = [
-            self.fitted.predict(panel, self.h).point.ravel()[window.inside]
-            for window, panel in zip(self.windows, panels, strict=True)
-        ]
-        frame = self.folds.frame.assign(**{self.name: np.concatenate(points)})
-        return float(score(replace(self.folds, frame=frame))[metric].iloc[0])
-
-    def score_true(self, metric: str) -> float:
-        """The error with everything in order."""
-        return self.score([window.panel for window in self.windows], metric)
-
-    def score_shuffled(self, role: str, names: Sequence[str], metric: str, rng: np.random.Generator) -> float:
-        """The error with the columns ``names`` of a role out of order, differently at each cutoff."""
-        return self.score([shuffled(window.panel, role, names, self.h, rng) for window in self.windows], metric)
 
 
 @dataclass(frozen=True)

@@ -688,7 +688,7 @@ FAULTS = (
 
 
 @cache
-def tests_in(file: str) -> dict[str, str]:
+def marks_in(file: str) -> dict[str, str]:
     """The tests of a file, those in classes too: name -> its marks."""
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     found = {}
@@ -709,10 +709,10 @@ def test_every_number_stands_once_and_in_order() -> None:
 def test_every_fault_is_caused_by_tests_that_exist(fault: Fault) -> None:
     assert fault.words and any(fault.tests.values())
     named = [(file, name) for file, names in fault.tests.items() for name in names]
-    assert [f"{file}::{name}" for file, name in named if name not in tests_in(file)] == []
+    assert [f"{file}::{name}" for file, name in named if name not in marks_in(file)] == []
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: str(fault.number))
 def test_no_test_that_is_named_is_skipped_whatever_the_machine(fault: Fault) -> None:
-    marks = {name: tests_in(file).get(name, "") for file, names in fault.tests.items() for name in names}
+    marks = {name: marks_in(file).get(name, "") for file, names in fault.tests.items() for name in names}
     assert [name for name, text in marks.items() if "xfail" in text or "mark.skip(" in text] == []

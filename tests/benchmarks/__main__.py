@@ -1,6 +1,6 @@
 """``make bench``: tables of speed and accuracy. Nothing here asserts a time.
 
-``python -m tests.benchmarks [ingest] [gather] [training] [predict] [stateful] [startup] [batch] [accuracy] [tradeoff] [peers]`` runs the parts named, or all.
+``python -m tests.benchmarks [ingest] [gather] [training] [predict] [stateful] [startup] [batch] [accuracy] [covariates] [tradeoff] [peers]`` runs the parts named, or all.
 Alternatives take turns within one run, and ratios are medians over the turns, because machines are noisy.
 """
 
@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import accuracy, batch, gather, ingest, peer_race, predict, startup, stateful, tradeoff, training
+from tests.benchmarks import (
+    accuracy,
+    batch,
+    covariates,
+    gather,
+    ingest,
+    peer_race,
+    predict,
+    startup,
+    stateful,
+    tradeoff,
+    training,
+)
 
 PARTS = {
     "ingest": ingest.main,
@@ -19,6 +31,7 @@ PARTS = {
     "startup": startup.main,
     "batch": batch.main,
     "accuracy": accuracy.main,
+    "covariates": covariates.main,
     "tradeoff": tradeoff.main,
     "peers": peer_race.main,
 }

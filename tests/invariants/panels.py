@@ -16,6 +16,7 @@ ORIGIN = "2015-03-26"  # three days before clocks go forward in Berlin: hours an
 FREQS: tuple[str | int, ...] = ("D", "h", "MS", "ME", "W-MON", "B", "QS", "15min", 1)
 KINDS = ("raw", "noise", "walk", "season", "constant", "zero", "step", "spike")
 DECADES = (1e-6, 1.0, 1e6)
+MASKS = ("none", "unknown", "missing")
 HIST, FUTR, STAT = ["price", "weather"], ["promo", "event"], ["size", "region"]
 ROLES = {"hist_exog": HIST, "futr_exog": FUTR, "stat_exog": STAT}
 
@@ -146,7 +147,7 @@ def panel(
     series: int = 6,
     shortest: int = 1,
     longest: int = 80,
-    masks: bool = True,
+    masks: Sequence[str] = MASKS,
     exog: bool = False,
 ) -> Sample:
     """Up to ``series`` series of ``shortest`` … ``longest`` rows, of any kind and size, zoned or not, with unknown
@@ -163,7 +164,7 @@ def panel(
         )
         y = values(kind, n, draw(st.sampled_from(decades)), seed, raw)
         rows, future = series_rows(f"s{number}", freq, draw(st.integers(0, 9)), y, tz, seed if exog else None)
-        frames.append(hidden(rows, seed, draw(st.sampled_from(["none", "unknown", "missing"]))) if masks else rows)
+        frames.append(hidden(rows, seed, draw(st.sampled_from(masks))))
         futures.append(future)
     frame = pd.concat(frames, ignore_index=True)
     if draw(st.booleans()):
