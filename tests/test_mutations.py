@@ -31,7 +31,12 @@ def test_a_mutation_finds_its_text_once_and_leaves_a_program(mutation):
 def test_every_kind_of_mistake_is_among_the_mutations():
     assert all(any(mutation.name.startswith(kind) for mutation in MUTATIONS) for kind in KINDS)
     assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS)
-    assert all((ROOT / path).is_file() for path in CHOSEN)
+
+
+@pytest.mark.parametrize("test", CHOSEN)
+def test_a_chosen_test_is_there(test):
+    path, _, name = test.partition("::")
+    assert f"def {name.partition('[')[0]}(" in (ROOT / path).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("found", ["no such text", "self"])

@@ -63,7 +63,7 @@ class Form:
             raise StorageError(f"The table of forecasts {problem}; expected are {', '.join(self.columns)}.")
         _check_complete(frame)
         typed = {name: self._typed(frame[name], name) for name in self.columns}
-        return pd.DataFrame(typed).reset_index(drop=True)
+        return pd.DataFrame(typed, copy=False).reset_index(drop=True)
 
     def _typed(self, column: pd.Series[Any], name: str) -> pd.Series[Any]:
         if name == "unique_id":

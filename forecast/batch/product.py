@@ -64,22 +64,23 @@ def latest_cutoff(panel: Panel) -> pd.Timestamp | int:
 
 
 def forecast_table(panel: Panel, made: Forecasts, asked: Wanted, model: str, form: Form) -> pd.DataFrame:
-    """The forecasts, one row for each series and step, built column by column: long frames can be large.
+    """The forecasts, one row for each series and step, in the order of ids, which is that of sinks.
 
-    Text is kept once for each series and repeated by its place.
+    Long frames can be large: they are built column by column, text is kept once for each series and repeated by place.
     """
     series, h = made.point.shape
-    rows = np.repeat(np.arange(series), h)
+    order = np.argsort(pd.factorize(panel.ids, sort=True)[0], kind="stable")
+    rows = np.repeat(order, h)
     ids = panel.ids.to_numpy(np.int64) if form.ids == "integer" else panel.ids.astype("str").array
     columns: dict[str, Any] = {
         "unique_id": ids.take(rows),
         "cutoff": as_index(panel.timeline, panel.timeline.stamps(panel.last)).take(rows),
-        "ds": future_stamps(panel, panel.last, h),
+        "ds": future_stamps(panel, panel.last[order], h),
         "step": np.tile(np.arange(1, h + 1), series),
         "model": pd.array([model], dtype="str").take(np.zeros(series * h, dtype=np.int64)),
     }
-    prediction = Prediction(made.point, made.quantiles, made.probs)
-    columns |= _outputs(prediction, asked)
+    outputs = _outputs(Prediction(made.point, made.quantiles, made.probs), asked)
+    columns |= {name: values.reshape(series, h)[order].ravel() for name, values in outputs.items()}
     for name, values in (("source", made.source), ("reason", made.reason)):
         columns[name] = pd.array(values, dtype="str").take(rows)
     return form.conform(pd.DataFrame(columns, copy=False))

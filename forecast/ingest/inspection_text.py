@@ -106,12 +106,12 @@ def _grid(grid: Grid) -> str:
     ]
     total = int(grid.lengths.sum())
     counted: tuple[tuple[str, Int, str], ...] = (
-        ("gaps", grid.gaps, "rows missing"),
-        ("repeated", grid.repeats, "rows repeat a time"),
-        ("unknown", grid.unknown, "targets unknown"),
+        ("gaps", grid.gaps, "missing from the grid"),
+        ("repeated", grid.repeats, "with the time of another row"),
+        ("unknown", grid.unknown, "of the targets"),
         ("leading", grid.leading, "of them before the first known one (left out)"),
         ("trailing", grid.trailing, "of them after the last known one (forecasts begin after them)"),
-        ("outliers", grid.outliers, "values absurdly far from their series (outliers=clip takes them back)"),
+        ("outliers", grid.outliers, "absurdly far from the others of the series (outliers=clip takes them back)"),
     )
     for label, counts, what in counted:
         if counts.any():

@@ -21,8 +21,8 @@ BATCHED = ("theta", "dynamic_theta", "batched_ets")
 SINGLE = ("ets", "holt_winters", "sarimax", "stl_ets")
 GROUPS = {"nets": NETS, "closed": CLOSED, "batched": BATCHED, "single": SINGLE}
 # Share of the profile's examples that a group can afford, and panels that it can.
-SHARES = {"nets": 0.24, "closed": 0.5, "batched": 0.1, "single": 0.04}
-SMALL: dict[str, Any] = {"series": 2, "longest": 30, "freqs": ("D", "MS", "B", "QS", 1)}
+SHARES = {"nets": 0.16, "closed": 0.3, "batched": 0.08, "single": 0.08}
+SMALL: dict[str, Any] = {"series": 2, "shortest": 10, "longest": 30, "freqs": ("D", "B", "QS", 1)}
 LEVEL = (50, 90)
 
 
@@ -30,6 +30,7 @@ def panels(group: str, **options: Any) -> Any:
     """The strategy for ``group``: with covariates for nets, short seasons where every series is a search."""
     if group == "single":
         options = {**SMALL, **options}
+        options["freqs"] = [freq for freq in SMALL["freqs"] if freq in options["freqs"]] or options["freqs"]
     return panel(**{"exog": group == "nets", **options})
 
 

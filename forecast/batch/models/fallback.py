@@ -112,7 +112,7 @@ class _State:
         size = len(panel)
         state = cls(
             np.full((size, h), np.nan),
-            np.full((size, h, len(probs)), np.nan),
+            np.full((len(probs), size, h), np.nan).transpose(1, 2, 0),  # each quantile in one piece, as tables have it
             np.full(size, NOTHING, dtype=object),
             np.full(size, "", dtype=object),
             np.ones(size, dtype=bool),
