@@ -117,7 +117,13 @@ def test_a_published_protocol_is_one_experiment(monkeypatch, tmp_path):
     frames = [pd.DataFrame({"unique_id": name, "ds": stamps, "y": v}) for name, v in zip("ab", y, strict=True)]
     pd.concat(frames).to_parquet(tmp_path / "etth1.parquet")
     monkeypatch.setenv("FORECAST_DATA_DIR", str(tmp_path))
-    small = ["h=2870", "model.settings.segrnn.hidden_size=4", "trainer.max_steps=1", "trainer.validations=1", "progress=false"]
+    small = [
+        "h=2870",
+        "model.settings.segrnn.hidden_size=4",
+        "trainer.max_steps=1",
+        "trainer.validations=1",
+        "progress=false",
+    ]
     assert main(["backtest", "experiment=etth1", *small]) == 0
     (folder,) = run_folders("backtest")
     cv = pd.read_parquet(folder / "forecasts.parquet")

@@ -78,7 +78,9 @@ def test_every_key_that_is_missing_is_told_at_once_and_none_passes() -> None:
     rows = frame().astype({"step": "float64"})
     rows.loc[1, "unique_id"] = None
     rows.loc[2, ["ds", "step"]] = [pd.NaT, np.nan]
-    with pytest.raises(StorageError, match=r"unique_id: nothing in row 1 .*ds: nothing in row 2.*step: nothing in row 2"):
+    with pytest.raises(
+        StorageError, match=r"unique_id: nothing in row 1 .*ds: nothing in row 2.*step: nothing in row 2"
+    ):
         FORM.conform(rows)
 
 
