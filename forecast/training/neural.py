@@ -224,9 +224,9 @@ class FittedNeural:
     readings: Readings = UNREAD
 
     @property
-    def input_size(self) -> int:
-        """Rows of its window: a shorter series is padded."""
-        return self.facts.input_size
+    def input_size(self) -> int | None:
+        """Rows of its window: a shorter series is padded; ``None`` where whole series are read, however short."""
+        return None if needs_of(self.architecture).whole else self.facts.input_size
 
     def predict(self, panel: Panel, h: int, probs: tuple[float, ...] = ()) -> Prediction:
         """Forecast ``h`` steps (at most the trained horizon) after the last row of each series.
