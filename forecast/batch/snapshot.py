@@ -76,7 +76,8 @@ class Snapshots:
 
     def recall(self, job: Job, slot: datetime) -> Recalled:
         """The newest of ``slot`` or before: one of a later slot holds rows that nobody knew at ``slot``."""
-        facts, notes, why = _facts(job), [], "no rows of a run before are kept"
+        notes: list[str] = []
+        facts, why = _facts(job), "no rows of a run before are kept"
         for place in until(self.folder, slot):
             try:
                 saved = artifact.read(place)

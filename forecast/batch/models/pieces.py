@@ -158,8 +158,8 @@ class _Asking:
         if point.shape != shape or quantiles.shape != (*shape, len(self.probs)):
             raise ValueError(f"forecasts of shape {point.shape} and {quantiles.shape} for {shape[0]} series")
         self.useful.add(_block(piece))
-        finite: Bool = np.isfinite(point).all(axis=1) & np.isfinite(quantiles).all(axis=(1, 2))
-        absurd: Bool = finite & (np.abs(point).max(axis=1, initial=0.0) > WIDEST * _size(given))
+        finite = np.asarray(np.isfinite(point).all(axis=1) & np.isfinite(quantiles).all(axis=(1, 2)), dtype=bool)
+        absurd = finite & (np.abs(point).max(axis=1, initial=0.0) > WIDEST * _size(given))
         return list(self._sorted(piece, prediction, finite, absurd))
 
     def _sorted(self, piece: Piece, prediction: Prediction, finite: Bool, absurd: Bool) -> Iterator[Answer]:
