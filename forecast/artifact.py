@@ -192,7 +192,7 @@ def _bytes(path: Path) -> bytes:
         raise
     except OSError as error:
         raise ArtifactError(
-            f"{printable(str(path))} cannot be read ({error.strerror}). Check the disk and your rights there, or "
+            f"{printable(str(path), 300)} cannot be read ({error.strerror}). Check the disk and your rights there, or "
             "restore the model from a copy."
         ) from error
 

@@ -125,6 +125,11 @@ class FittedStateful(FittedNeural):
     states: States = field(kw_only=True)
     seen: Panel | None = None
 
+    @property
+    def input_size(self) -> None:
+        """It reads series from their first row, and pads none."""
+        return
+
     def advanced(self, panel: Panel, before: Panel | None = None) -> Self:
         """The same model, its states those of the series of ``panel``.
 

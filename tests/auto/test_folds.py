@@ -42,6 +42,7 @@ def test_there_are_no_folds_when_every_series_is_too_short() -> None:
     assert cut_folds(to_panel(lengths(5, 6)), Task(6)) is None
 
 
+@pytest.mark.filterwarnings("ignore:y. the last values:forecast.ForecastWarning")
 def test_a_series_with_nothing_known_in_the_folds_is_not_judged() -> None:
     frame = lengths(60, 60)
     frame.loc[(frame["unique_id"] == "s1") & (frame["ds"] >= 40), "y"] = np.nan

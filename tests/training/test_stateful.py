@@ -26,6 +26,12 @@ from forecast.training.stream_source import Stretch
 from tests.conftest import seasonal_frame
 from tests.training.interruption import killed_once_saved
 
+# What the door says of frames as ragged as these is tested elsewhere.
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:y. {words}:forecast.ForecastWarning")
+    for words in ("the last values", r"\d+ unknown values? before", r"\d+ values? of .* far from the others")
+]
+
 QUICK = Training(max_steps=3, batch_size=4, cycles=1, validations=1, stateful=True, chunk=16)
 SMALL = {"input_size": 12, "hidden_size": 6}
 CELLS = {
