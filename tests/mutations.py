@@ -84,7 +84,8 @@ MUTATIONS = (
         "peek one step: the window includes the first target row",
         "forecast/windows/gather.py",
         "return _identified(Batch(rows[:, :input_size], None, future, None, progress), store, starts)",
-        "return _identified(Batch(rows[:, 1 : input_size + 1], None, future, None, progress), store, starts)",
+        "past = rows[:, 1 : input_size + 1] if h else rows\n"
+        "        return _identified(Batch(past, None, future, None, progress), store, starts)",
     ),
     Mutation(
         "scaler fitted on all data",
