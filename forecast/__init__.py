@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from forecast.ingest.catalog import load as load_dataset
     from forecast.ingest.inspection import inspect
     from forecast.ingest.wide import wide_to_long
+    from forecast.intervals.calibrated import Calibrated
+    from forecast.intervals.settings import Intervals
     from forecast.report.evaluate import evaluate
     from forecast.schema import Schema
     from forecast.training.settings import Training
@@ -33,6 +35,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ArtifactError": "forecast.errors:ArtifactError",
+    "Calibrated": "forecast.intervals.calibrated:Calibrated",
     "ConfigError": "forecast.errors:ConfigError",
     "CustomBusiness": "forecast.calendars:CustomBusiness",
     "DataError": "forecast.errors:DataError",
@@ -40,6 +43,7 @@ _HOMES = {
     "ForecastError": "forecast.errors:ForecastError",
     "ForecastWarning": "forecast.errors:ForecastWarning",
     "Forecaster": "forecast.forecaster:Forecaster",
+    "Intervals": "forecast.intervals.settings:Intervals",
     "NotFittedError": "forecast.errors:NotFittedError",
     "Schema": "forecast.schema:Schema",
     "Training": "forecast.training.settings:Training",
@@ -53,6 +57,7 @@ _HOMES = {
 
 __all__ = [
     "ArtifactError",
+    "Calibrated",
     "ConfigError",
     "CustomBusiness",
     "DataError",
@@ -60,6 +65,7 @@ __all__ = [
     "ForecastError",
     "ForecastWarning",
     "Forecaster",
+    "Intervals",
     "NotFittedError",
     "Schema",
     "Training",

@@ -15,9 +15,9 @@ import pandas as pd
 from forecast.bad_series import Bad, good_series, predicted
 from forecast.errors import DataError, Fault, ForecastWarning, some
 from forecast.forecasts import Wanted, future_stamps, model_columns
-from forecast.model import Fitted, Model, Prediction, Task, check_features
+from forecast.model import Advancing, Fitted, Model, Prediction, Task, check_features
 from forecast.panel.clock import as_index
-from forecast.panel.fill import as_models_learn, as_models_see
+from forecast.panel.fill import as_models_learn, as_models_see, given_to
 from forecast.panel.panel import Panel
 from forecast.panel.split import Past, actuals, past_at
 
@@ -67,12 +67,15 @@ def backtest(
         if number == 0:
             _tell_left_out(panel, past)
         seen = as_models_see(past.panel, task.season_length)
-        taught = _taught(past.panel, task, bad) if refit or number == 0 else None
+        good = good_series(past.panel, bad)
+        taught = _taught(good, past.panel, task) if refit or number == 0 else None
         predictions = {}
         for name, model in models.items():
             started = time.monotonic()
             if taught is not None:
-                fitted[name] = model.fit(taught, task)
+                fitted[name] = model.fit(given_to(model, good, taught), task)
+            elif isinstance(fitted[name], Advancing) and getattr(fitted[name], "adapts", False):
+                fitted[name] = fitted[name].advanced(good)
             predictions[name] = predicted(fitted[name], seen, task.h, asked.probs, bad, task.season_length)
             seconds[name] += time.monotonic() - started
             for reason in predictions[name].reasons.values():
@@ -81,9 +84,8 @@ def backtest(
     return Backtest(pd.concat(frames, ignore_index=True), fitted, seconds, reasons)
 
 
-def _taught(past: Panel, task: Task, bad: Bad) -> Panel:
+def _taught(good: Panel, past: Panel, task: Task) -> Panel:
     """What models learn from."""
-    good = good_series(past, bad)
     if not len(good):
         problem = "every series with a known value before the first cutoff has faults"
         raise DataError(Fault(past.schema.target_col, problem, "Use fewer windows, a smaller h, or mend the series."))

@@ -27,11 +27,12 @@ def in_words(faults: Mapping[Any, tuple[Fault, ...]]) -> dict[Any, str]:
 
 def good_series(panel: Panel, bad: Bad) -> Panel:
     """The panel without the bad series; the panel itself where none is."""
-    places = _bad_places(panel, bad)
+    places = bad_places(panel, bad)
     return panel.take(np.delete(np.arange(len(panel), dtype=np.int64), places)) if places.size else panel
 
 
-def _bad_places(panel: Panel, bad: Bad) -> npt.NDArray[np.int64]:
+def bad_places(panel: Panel, bad: Bad) -> npt.NDArray[np.int64]:
+    """Where the bad series are that are in the panel."""
     if not bad or panel.schema.on_bad_series != "fallback":  # series left out have no bad row in the panel
         return np.empty(0, dtype=np.int64)
     return np.flatnonzero(panel.ids.isin(list(bad))).astype(np.int64)
@@ -44,7 +45,7 @@ def predicted(
 
     A bad series of which no value is known gets NaN: nothing could be said of it.
     """
-    places = _bad_places(panel, bad)
+    places = bad_places(panel, bad)
     if not places.size:
         return fitted.predict(panel, h, probs)
     rest = np.delete(np.arange(len(panel), dtype=np.int64), places)
@@ -52,14 +53,28 @@ def predicted(
     point = np.full((len(panel), h), np.nan)
     quantiles = np.full((len(panel), h, len(probs)), np.nan)
     reasons: dict[int, str] = {}
+    more: dict[str, Any] = {}
     for model, chosen in ((fitted, rest), (naive, places)):
         if not chosen.size:
             continue
         part = model.predict(panel.take(chosen), h, probs)
         point[chosen], quantiles[chosen] = part.point, part.quantiles
+        if model is fitted:
+            more = _spread_over(part, chosen, len(panel))
         reasons |= {int(chosen[at]): reason for at, reason in part.reasons.items()}
     reasons |= {int(at): f"a naive forecast for its faults: {bad[panel.ids[at]]}" for at in places.tolist()}
-    return Prediction(point, quantiles, probs, reasons)
+    return Prediction(point, quantiles, probs, reasons, **more)
+
+
+def _spread_over(part: Prediction, chosen: npt.NDArray[np.int64], count: int) -> dict[str, Any]:
+    """Mean and probabilities of the ``chosen`` among ``count`` series, NaN for the others."""
+    told: dict[str, Any] = {"classes": part.classes}
+    for name in ("mean", "shares"):
+        given = getattr(part, name)
+        if given is not None:
+            told[name] = np.full((count, *given.shape[1:]), np.nan)
+            told[name][chosen] = given
+    return told
 
 
 def listed(bad: Bad, schema: Schema) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from forecast.checks import whole_number
 from forecast.errors import ConfigError
-from forecast.model import Advancing, Continuing, Fitted, Model, Prediction, Task
+from forecast.model import Advancing, Continuing, Fitted, Model, Prediction, Task, reach_of
 from forecast.models import as_model, create, entries
 from forecast.panel.panel import Panel
 
@@ -100,6 +100,12 @@ class FittedEnsemble:
         combined = COMBINED[self.combine](outputs, weights)
         quantiles = np.maximum.accumulate(combined[..., 1:], axis=-1)
         return Prediction(combined[..., 0], quantiles, tuple(probs), dict(sorted(reasons.items())))
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The probabilities between which every member has quantiles."""
+        low, high = zip(*(reach_of(member.fitted) for member in self.members), strict=True)
+        return max(low), min(high)
 
     def advanced(self, panel: Panel, before: Panel | None = None) -> FittedEnsemble:
         """The same ensemble with its stateful members as they stand after the last row of each series."""

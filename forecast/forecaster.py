@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +18,25 @@ from forecast.backtest import backtest
 from forecast.bad_series import Bad, good_series, in_words, listed, noted, predicted
 from forecast.checks import truth, whole_number
 from forecast.errors import ConfigError, DataError, Fault, NotFittedError, some
-from forecast.forecasts import check_reach, forecast_frame, future_frame, wanted
+from forecast.forecasts import Wanted, check_reach, forecast_frame, future_frame, wanted
 from forecast.frequencies import Frequencies, by_frequency, is_several, loaded, refuse_parts
 from forecast.ingest.door import Reading, read_panel
 from forecast.ingest.future import asked_future
 from forecast.ingest.static import read_static, with_newborn, with_static
+from forecast.ingest.terms import Terms
 from forecast.ingest.validate import zone_problem
-from forecast.model import Advancing, Fitted, Task, check_features, check_newborn, tell_short
+from forecast.intervals.calibrated import with_intervals
+from forecast.intervals.settings import Intervals
+from forecast.model import Advancing, Fitted, Prediction, Task, check_features, check_newborn, tell_short
 from forecast.models import LARGEST_SIZE
 from forecast.panel.calendar import calendar_of, with_calendar
-from forecast.panel.fill import as_models_learn, as_models_see
+from forecast.panel.fill import as_models_learn, as_models_see, given_to
 from forecast.panel.panel import Panel
 from forecast.panel.split import rolling_cutoffs
 from forecast.panel.time_functions import TimeFunction, check_functions, checked_functions
+from forecast.paths import MOST_SAMPLES
 from forecast.report.outliers import outlier_frame, tell_outliers
+from forecast.scenarios import Framed, Query, Question, crossing_frame, path_frame
 from forecast.schema import Schema
 
 if TYPE_CHECKING:
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "segrnn"
 LARGEST_SEED = 2**31 - 1
+MEAN_SAMPLES = 200
 
 
 class Forecaster:
@@ -56,6 +65,9 @@ class Forecaster:
         seed: everything random derives from it.
         training: the rarer knobs, or the name of a yaml under conf/trainer: ``stateful`` carries the state of a net
             along whole series, so that :meth:`update` reads new rows alone.
+        intervals: conformal intervals in place of each model's own: ``"split"``, ``"cross"``, ``"adaptive"`` or a
+            :class:`forecast.Intervals` object. Models are fitted once more, or several times, to be judged on rows that
+            they have not seen; ``"adaptive"`` ones learn from what comes in by :meth:`update`.
         missing, duplicates, on_bad_series, outliers: what to do with faulty data, see :class:`forecast.Schema`.
         stat_exog: the static features: columns of ``static_df``, all by default, or of the long frame.
         hist_exog: covariates known up to the cutoff: columns of the long frame.
@@ -90,6 +102,7 @@ class Forecaster:
         max_time: float | None = None,
         seed: int = 0,
         training: Training | str | None = None,
+        intervals: Intervals | str | None = None,
         missing: str = "mask",
         duplicates: str = "raise",
         on_bad_series: str = "raise",
@@ -122,7 +135,7 @@ class Forecaster:
         self.schema = Schema(id_col, time_col, target_col, outliers=outliers, **features, **policies, **dates)
         calendar_of(self.schema)  # refuses what cannot be
         self._functions = time_features
-        self.models = named_models(model, budgeted(training, max_steps, max_time))
+        self.models = with_intervals(named_models(model, budgeted(training, max_steps, max_time)), intervals)
         taken = {id_col, time_col, target_col, "cutoff"} & set(self.models)
         if taken:
             raise ConfigError(f"a model cannot be called {some(taken)}: that is a column of the frame.")
@@ -151,8 +164,9 @@ class Forecaster:
         dated = self._dated(panel)
         check_features(self.models, dated)
         tell_outliers(panel)
-        taught = as_models_learn(good_series(dated, bad), task.h, task.val_size, task.season_length)
-        self._fitted = {name: model.fit(taught, task) for name, model in self.models.items()}
+        good = good_series(dated, bad)
+        taught = as_models_learn(good, task.h, task.val_size, task.season_length)
+        self._fitted = {name: model.fit(given_to(model, good, taught), task) for name, model in self.models.items()}
         tell_short(panel, self._fitted)
         self._panel, self._task, self._bad = panel, task, bad
         return self
@@ -167,29 +181,102 @@ class Forecaster:
         h: int | None = None,
         level: Sequence[float] | float | None = None,
         quantiles: Sequence[float] | float | None = None,
+        samples: int | None = None,
+        statistics: Sequence[str] | str | None = None,
     ) -> pd.DataFrame:
         """Forecast after the last row of each series of the history, or of ``df``, whose series may be new.
 
         Returns id, time and one column a model, with ``-lo-90``/``-hi-90`` for each ``level`` in percent and
-        ``-q-0.1`` for each of ``quantiles``. ``h`` may be shorter than the fitted horizon. ``static_df`` has the static
-        features of series that are new; those of the history have theirs already, unless it gives others.
-        ``futr_df`` has the covariates of ``futr_exog`` for the steps to forecast; :meth:`make_future_frame` gives its
-        rows. Nets that read them cannot do without.
+        ``-q-0.1`` for each of ``quantiles``; ``-mean`` and ``-median`` where ``statistics`` names them. Events and
+        classes have ``-p-1``, the probability of 1, and so on. ``h`` may be shorter than the fitted horizon.
+        ``static_df`` has the static features of series that are new; those of the history have theirs already, unless
+        it gives others. ``futr_df`` has the covariates of ``futr_exog`` for the steps to forecast;
+        :meth:`make_future_frame` gives its rows. Nets that read them cannot do without.
+
+        With ``samples`` the forecasts are that many coherent futures of each series: one row per series, ``sample`` and
+        time, see :func:`forecast.paths.sample_paths`. :meth:`simulate` draws other ones.
         """
-        _, task = self._ready()
-        panel, bad = self._asked(df, static_df)
-        check_newborn(panel, self._fitted)
-        steps = self._steps(h)
-        needed = any(getattr(model, "reads_futr", False) for model in self.models.values())
-        panel = asked_future(panel, futr_df, steps, task.h, needed)
-        asked = wanted(level, quantiles)
-        if df is not None:
-            tell_short(panel, self._fitted)
-        seen, season = as_models_see(self._dated(panel), task.season_length), task.season_length
+        asked = wanted(level, quantiles, statistics)
+        if samples is not None:
+            if asked != Wanted():
+                raise ConfigError("samples and level, quantiles or statistics: a frame has one of the two. Call twice.")
+            return self._futures(Query(df, futr_df, static_df, h), samples, None, path_frame)
+        query = self._seen(Query(df, futr_df, static_df, h))
+        season = query.season_length
         predictions = {
-            name: predicted(fitted, seen, steps, asked.probs, bad, season) for name, fitted in self._fitted.items()
+            name: predicted(fitted, query.seen, query.h, asked.probs, query.bad, season)
+            for name, fitted in self._fitted.items()
         }
-        return noted(forecast_frame(panel, predictions, asked), bad)
+        if "mean" in asked.statistics:
+            predictions = {name: self._with_mean(name, made, query) for name, made in predictions.items()}
+        return noted(forecast_frame(query.panel, predictions, asked), query.bad)
+
+    @by_frequency
+    def simulate(
+        self,
+        df: Any = None,
+        *,
+        futr_df: Any = None,
+        static_df: Any = None,
+        h: int | None = None,
+        samples: int = 100,
+        seed: int | None = None,
+    ) -> pd.DataFrame:
+        """Independent random futures of each series, the same for the same ``seed``; by default that of the Forecaster.
+
+        The arguments are those of :meth:`predict`, whose ``samples`` are spread evenly instead: better for means and
+        quantiles, while these are what chance would bring. One row per series, ``sample`` and time.
+        """
+        chance = self.seed if seed is None else whole_number("seed", seed, least=0, most=LARGEST_SEED)
+        return self._futures(Query(df, futr_df, static_df, h), samples, chance, path_frame)
+
+    @by_frequency
+    def crossing(
+        self,
+        df: Any = None,
+        *,
+        threshold: float,
+        above: bool = True,
+        futr_df: Any = None,
+        static_df: Any = None,
+        h: int | None = None,
+        samples: int = 1000,
+    ) -> pd.DataFrame:
+        """How probable it is that the series is beyond ``threshold``: at each step, and by that step at least once.
+
+        Returns id, time and for each model ``<model>-at`` and ``<model>-by``, shares of ``samples`` coherent futures.
+        Beyond is above, or below with ``above=False``. The other arguments are those of :meth:`predict`.
+        """
+        if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not math.isfinite(threshold):
+            raise ConfigError(f"threshold={threshold!r}: a finite number is needed.")
+        framed = partial(crossing_frame, threshold=float(threshold), above=truth("above", above))
+        return self._futures(Query(df, futr_df, static_df, h), samples, None, framed)
+
+    def _seen(self, query: Query) -> Question:
+        """The series asked about as models see them, checked."""
+        _, task = self._ready()
+        panel, bad = self._asked(query.df, query.static_df)
+        check_newborn(panel, self._fitted)
+        steps = self._steps(query.h)
+        needed = any(getattr(model, "reads_futr", False) for model in self.models.values())
+        panel = asked_future(panel, query.futr_df, steps, task.h, needed)
+        if query.df is not None:
+            tell_short(panel, self._fitted)
+        seen = as_models_see(self._dated(panel), task.season_length)
+        return Question(panel, seen, bad, steps, task.season_length)
+
+    def _futures(self, query: Query, samples: int, seed: int | None, framed: Framed) -> pd.DataFrame:
+        """Sample paths of every model, made a frame."""
+        count = whole_number("samples", samples, least=2, most=MOST_SAMPLES)
+        asked = self._seen(query)
+        paths = {name: asked.paths(fitted, count, seed) for name, fitted in self._fitted.items()}
+        return noted(framed(asked.panel, paths), asked.bad)
+
+    def _with_mean(self, name: str, made: Prediction, asked: Question) -> Prediction:
+        """``made`` with the mean of its futures where the model tells no mean."""
+        if made.mean is not None:
+            return made
+        return replace(made, mean=asked.paths(self._fitted[name], MEAN_SAMPLES, None).mean(1))
 
     @by_frequency
     def make_future_frame(self, df: Any = None, h: int | None = None, *, static_df: Any = None) -> pd.DataFrame:
@@ -238,15 +325,16 @@ class Forecaster:
         from forecast.panel.append import append
 
         history, task = self._ready()
-        new = read_panel(new_rows, self.schema, history=history, static=static_df, known=history)
+        new = read_panel(new_rows, Terms(self.schema, known=history, onward=True), static_df)
         self._check_ids(new.panel, history)
         panel = append(history, new.panel)
         bad = {**self._bad, **in_words(new.bad)}
         if any(isinstance(fitted, Advancing) for fitted in self._fitted.values()):
-            seen = as_models_see(good_series(self._dated(panel), bad), task.season_length)
+            good = good_series(self._dated(panel), bad)
+            seen = as_models_see(good, task.season_length)
             before = good_series(history, bad)
             self._fitted = {
-                name: fitted.advanced(seen, before) if isinstance(fitted, Advancing) else fitted
+                name: fitted.advanced(given_to(fitted, good, seen), before) if isinstance(fitted, Advancing) else fitted
                 for name, fitted in self._fitted.items()
             }
         self._panel, self._bad = panel, bad
@@ -352,7 +440,7 @@ class Forecaster:
 
     def _read(self, df: Any, static_df: Any) -> tuple[Panel, Bad]:
         freq: Any = self.freq  # one frequency: several have a Forecaster each
-        reading = df if isinstance(df, Reading) else read_panel(df, self.schema, freq, static=static_df)
+        reading = df if isinstance(df, Reading) else read_panel(df, Terms(self.schema, freq), static_df)
         return reading.panel, in_words(reading.bad)
 
     def _asked(self, df: Any, static_df: Any) -> tuple[Panel, Bad]:
@@ -365,7 +453,7 @@ class Forecaster:
         return with_newborn(panel, table, history), bad
 
     def _read_like(self, df: Any, static_df: Any, history: Panel) -> tuple[Panel, Bad]:
-        reading = read_panel(df, self.schema, history.timeline.freq, static=static_df, known=history)
+        reading = read_panel(df, Terms(self.schema, history.timeline.freq, history), static_df)
         panel = reading.panel
         self._check_ids(panel, history)
         new, old = panel.timeline.tz, history.timeline.tz

@@ -19,22 +19,25 @@ from forecast.panel.panel import Panel
 from forecast.timeline import DAY, Timeline
 
 Int = npt.NDArray[np.int64]
+STATISTICS = ("mean", "median")
 # How far from the origin a stamp may be, in the unit of each kind of timeline; keeps the arithmetic within 64 bits.
 FARTHEST = {"step": 2**62, "tick": 10_000 * 366 * DAY, "month": 12 * 10_000, "business": 262 * 10_000}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which columns besides the point forecast: interval levels in percent and quantiles."""
+    """Which columns besides the point forecast: interval levels in percent, quantiles, ``mean`` and ``median``."""
 
     level: tuple[float, ...] = ()
     quantiles: tuple[float, ...] = ()
+    statistics: tuple[str, ...] = ()
 
     @property
     def probs(self) -> tuple[float, ...]:
         """All probabilities needed, ascending."""
         sides = [side for level in self.level for side in interval_probs(level)]
-        return tuple(sorted({*sides, *self.quantiles}))
+        middle = (0.5,) if "median" in self.statistics else ()
+        return tuple(sorted({*sides, *self.quantiles, *middle}))
 
 
 def interval_probs(level: float) -> tuple[float, float]:
@@ -46,9 +49,20 @@ def interval_probs(level: float) -> tuple[float, float]:
     return round(0.5 - level / 200, 10), round(0.5 + level / 200, 10)
 
 
-def wanted(level: Sequence[float] | float | None = None, quantiles: Sequence[float] | float | None = None) -> Wanted:
-    """Checked and sorted. Raises ``ConfigError`` for a level outside 0 … 100 or a quantile outside 0 … 1."""
-    return Wanted(_numbers("level", level, 100.0), _numbers("quantiles", quantiles, 1.0))
+def wanted(
+    level: Sequence[float] | float | None = None,
+    quantiles: Sequence[float] | float | None = None,
+    statistics: Sequence[str] | str | None = None,
+) -> Wanted:
+    """Checked and sorted.
+
+    Raises ``ConfigError`` for a level outside 0 … 100, a quantile outside 0 … 1, or a statistic other than the two.
+    """
+    named = (statistics,) if isinstance(statistics, str) else tuple(statistics or ())
+    unknown = [name for name in named if name not in STATISTICS]
+    if unknown:
+        raise ConfigError(f"statistics={some(unknown)}: there are {', '.join(STATISTICS)}.")
+    return Wanted(_numbers("level", level, 100.0), _numbers("quantiles", quantiles, 1.0), tuple(dict.fromkeys(named)))
 
 
 def _numbers(name: str, values: Sequence[float] | float | None, top: float) -> tuple[float, ...]:
@@ -86,7 +100,8 @@ def future_stamps(panel: Panel, cutoff: Int, h: int) -> pd.Index:
 
 
 def model_columns(name: str, prediction: Prediction, asked: Wanted) -> dict[str, npt.NDArray[np.float64]]:
-    """The columns of one model: ``name``, ``name-lo-90`` …, ``name-hi-90`` …, ``name-q-0.1`` …, each (S * h,)."""
+    """The columns of one model, each (S * h,): ``name``, ``name-lo-90`` …, ``name-hi-90`` …, ``name-q-0.1`` …, those of
+    statistics asked for, and of events and classes always the probabilities: ``name-p-1`` …."""
     columns = {name: prediction.point.ravel()}
     place = {prob: i for i, prob in enumerate(prediction.probs)}
     for level in reversed(asked.level):
@@ -95,6 +110,13 @@ def model_columns(name: str, prediction: Prediction, asked: Wanted) -> dict[str,
         columns[f"{name}-hi-{level:g}"] = prediction.quantiles[..., place[interval_probs(level)[1]]].ravel()
     for q in asked.quantiles:
         columns[f"{name}-q-{q:g}"] = prediction.quantiles[..., place[q]].ravel()
+    if "mean" in asked.statistics and prediction.mean is not None:
+        columns[f"{name}-mean"] = prediction.mean.ravel()
+    if "median" in asked.statistics:
+        columns[f"{name}-median"] = prediction.quantiles[..., place[0.5]].ravel()
+    if prediction.shares is not None:
+        for number, value in enumerate(prediction.classes):
+            columns[f"{name}-p-{value:g}"] = prediction.shares[..., number].ravel()
     return columns
 
 

@@ -21,6 +21,7 @@ from forecast.ingest.frequencies import OwnSeries, own_freqs, own_series
 from forecast.ingest.pieces import Owned, Piece, collected, in_pieces
 from forecast.ingest.read import read
 from forecast.ingest.static import TABLE as STATIC
+from forecast.ingest.terms import Terms
 from forecast.panel.time_functions import TimeFunction
 from forecast.persist import PARTS
 from forecast.saved_ids import ids_json, restored_ids
@@ -103,6 +104,14 @@ class Frequencies:
         """Forecasts of all frequencies, series by series in the order of the data."""
         return self._by_series("predict", df, options)
 
+    def simulate(self, df: Any = None, **options: Any) -> pd.DataFrame:
+        """Random futures of all frequencies."""
+        return self._by_series("simulate", df, options)
+
+    def crossing(self, df: Any = None, **options: Any) -> pd.DataFrame:
+        """How probable it is that series of all frequencies are beyond a threshold."""
+        return self._by_series("crossing", df, options)
+
     def make_future_frame(self, df: Any = None, h: int | None = None, **options: Any) -> pd.DataFrame:
         """The rows that ``futr_df`` needs, of all frequencies."""
         return self._by_series("make_future_frame", df, {**options, "h": h})
@@ -174,7 +183,7 @@ class Frequencies:
 
     def _readings(self, pieces: Sequence[Piece]) -> list[Any]:
         return collected(
-            pieces, lambda piece: read_panel(piece.rows, self.schema, piece.freq, static=piece.side.get(STATIC))
+            pieces, lambda piece: read_panel(piece.rows, Terms(self.schema, piece.freq), piece.side.get(STATIC))
         )
 
     def _by_series(self, method: str, df: Any, options: dict[str, Any]) -> pd.DataFrame:

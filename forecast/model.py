@@ -14,6 +14,7 @@ from forecast.errors import ConfigError, DataError, Fault, ForecastWarning, some
 from forecast.panel.panel import Panel
 
 Float = npt.NDArray[np.float64]
+REACH = (0.001, 0.999)
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,24 @@ class Prediction:
         quantiles: shape (S, h, Q), non-decreasing along Q; one slice per entry of ``probs``.
         probs: the probabilities of ``quantiles``, ascending.
         reasons: series position -> why another model than the one asked for made its forecast.
+        mean: the expected values, shape (S, h), of models that tell them apart from the point forecast.
+        shares: probabilities of ``classes``, shape (S, h, C), of models that forecast events or classes.
+        classes: the values that ``shares`` are of; of an event 1 alone.
     """
 
     point: Float
     quantiles: Float
     probs: tuple[float, ...] = ()
     reasons: Mapping[int, str] = field(default_factory=dict)
+    mean: Float | None = None
+    shares: Float | None = None
+    classes: tuple[float, ...] = ()
+
+
+def ascending(quantiles: Float) -> Float:
+    """``quantiles`` (…, Q) non-decreasing along Q, each the largest up to it; the very same array where it is so."""
+    done: bool = (quantiles[..., 1:] >= quantiles[..., :-1]).all()  # not so with NaN
+    return quantiles if done else np.maximum.accumulate(quantiles, axis=-1)
 
 
 @runtime_checkable
@@ -65,6 +78,18 @@ class Fitted(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Plain facts (JSON types) for ``summary()`` and the report."""
+        ...
+
+
+@runtime_checkable
+class Sampling(Fitted, Protocol):
+    """A fitted model that may draw futures of its own; of any other they are made of its quantiles."""
+
+    def sample(self, panel: Panel, h: int, samples: int, seed: int | None = None) -> Float | None:
+        """``samples`` futures of ``h`` steps of each series, (S, samples, h), see :func:`forecast.paths.sample_paths`.
+
+        ``None`` when the model has none.
+        """
         ...
 
 
@@ -96,6 +121,12 @@ class Continuing(Model, Protocol):
     def continued(self, fitted: Fitted) -> Model:
         """The same model, its training begun with the weights of ``fitted`` where those fit, else anew."""
         ...
+
+
+def reach_of(fitted: Fitted) -> tuple[float, float]:
+    """The probabilities between which ``fitted`` has quantiles: it may say so by ``reach``."""
+    low, high = getattr(fitted, "reach", REACH)
+    return float(low), float(high)
 
 
 ROLES = {

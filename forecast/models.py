@@ -130,6 +130,10 @@ def as_model(spec: Any, name: str, training: Training) -> Model:
 
         if training.stateful:
             _check_stateful(built, name)
+        if getattr(built, "likelihood", None):
+            from forecast.nets.likely import check_likelihood
+
+            check_likelihood(check_architecture(built), name, stateful=training.stateful, revin=training.revin)
         if training.revin:
             from forecast.nets.revin import check_reversible
 
@@ -175,7 +179,8 @@ def build(cls: type[Any], values: Mapping[str, Any]) -> Any:
     known = [f.name for f in fields(cls)]
     unknown = [f"{key!r}{_near(str(key), known)}" for key in values if key not in known]
     if unknown:
-        raise ConfigError(f"{cls.__name__} has no {', '.join(unknown)}. It takes {', '.join(known)}.")
+        why = f" {cls.no_likelihood}" if "likelihood" in values and hasattr(cls, "no_likelihood") else ""
+        raise ConfigError(f"{cls.__name__} has no {', '.join(unknown)}.{why} It takes {', '.join(known)}.")
     check_types(cls, values)
     return cls(**values)
 

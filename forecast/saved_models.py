@@ -20,6 +20,7 @@ from forecast.saved_covariates import (
     restored_readings,
 )
 from forecast.saved_ids import ids_json, restored_ids
+from forecast.saved_intervals import calibrated_arrays, calibrated_facts, enclosed_model, restored_calibrated
 from forecast.saved_transforms import chain_arrays, restored_transformed, transformed_facts, whole_model
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def model_facts(model: Any, fitted: Any) -> dict[str, Any]:
     from forecast.training.neural import FittedNeural, Neural
     from forecast.transformed import FittedTransformed
 
+    if isinstance(fitted, FittedCalibrated):
+        return calibrated_facts(model, fitted, model_facts(model.inner, fitted.fitted))
     if isinstance(fitted, FittedTransformed):
         return transformed_facts(model, fitted, model_facts(model.inner, fitted.fitted))
     if isinstance(fitted, FittedEnsemble):
@@ -105,6 +108,8 @@ def model_arrays(fitted: Any) -> dict[str, Array]:
     from forecast.training.stateful import FittedStateful
     from forecast.transformed import FittedTransformed
 
+    if isinstance(fitted, FittedCalibrated):
+        return calibrated_arrays(fitted) | {f"model.{key}": v for key, v in model_arrays(fitted.fitted).items()}
     if isinstance(fitted, FittedTransformed):
         return chain_arrays(fitted.chain) | {f"model.{key}": v for key, v in model_arrays(fitted.fitted).items()}
     if isinstance(fitted, FittedEnsemble):
@@ -134,6 +139,9 @@ def restored(entry: Mapping[str, Any], arrays: Mapping[str, Array], panel: Panel
     hyper = entry["hyper_parameters"]
     if not isinstance(hyper, dict):
         raise ConfigError(f"hyper_parameters={hyper!r}")
+    if entry["kind"] == "calibrated":
+        inside = restored(enclosed_model(entry), _below(arrays, "model."), panel, task)
+        return restored_calibrated(entry, arrays, task, *inside)
     if entry["kind"] == "transformed":
         inside = restored(whole_model(entry), _below(arrays, "model."), panel, task)
         return restored_transformed(entry, _below(arrays, "transforms."), panel, *inside)
@@ -166,7 +174,7 @@ def _restore_ensemble(
         raise ConfigError(f"{entry['name']}: members and history of an ensemble")
     members = []
     for number, part in enumerate(entry["members"]):
-        if part["kind"] in ("ensemble", "transformed"):
+        if part["kind"] in ("ensemble", "transformed", "calibrated"):
             raise ConfigError(f"{entry['name']}: {part['kind']} within an ensemble")
         own = _below(arrays, f"member.{number}.")
         members.append(Member(str(part["name"]), *restored(part, own, panel, task)))
@@ -213,10 +221,10 @@ def _restore_neural(
         net = make(facts)
     net.load_state_dict(state)
     net.eval()
-    if ("intervals" in arrays) == bool(facts.probs):
+    if ("intervals" in arrays) == facts.spread_out:
         raise ConfigError("a net has calibrated intervals or quantiles of its own, one of the two")
     steps = facts.h + (facts.input_size if model.needs_static else 0)
-    intervals = None if facts.probs else check_table(arrays["intervals"], entry["calibration_windows"], steps)
+    intervals = None if facts.spread_out else check_table(arrays["intervals"], entry["calibration_windows"], steps)
     if not isinstance(entry["history"], dict):
         raise ConfigError(f"history={entry['history']!r}")
     history = dict(entry["history"])
@@ -260,7 +268,7 @@ def _bare_net(spec: Any, facts: Facts, entry: Mapping[str, Any], make: Callable[
 
 def _facts(spec: Any, entry: Mapping[str, Any], task: Task) -> Facts:
     """The sizes that came from data and task, in agreement with the task and the hyper-parameters."""
-    from forecast.nets.facts import Facts, needs_of
+    from forecast.nets.facts import Facts, likelihood_of, needs_of
     from forecast.training.neural import trained_probs
 
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in entry["facts"].items()}
@@ -270,6 +278,8 @@ def _facts(spec: Any, entry: Mapping[str, Any], task: Task) -> Facts:
         raise ConfigError(f"seasons={facts.seasons!r}")
     agree = facts.h == task.h and spec.input_size in (None, facts.input_size) and facts.channels in (1, 2)
     if not agree or facts.input_size < 1 or facts.probs != trained_probs(spec.quantiles):
+        raise ConfigError(f"facts {given!r} do not fit task and hyper-parameters")
+    if facts.likelihood != likelihood_of(spec) or bool(facts.classes) != (facts.likelihood == "categorical"):
         raise ConfigError(f"facts {given!r} do not fit task and hyper-parameters")
     if bool(facts.series) != needs_of(spec).series or not 0 <= facts.series <= LARGEST_PANEL:
         raise ConfigError(f"parameters of {facts.series} series")

@@ -42,8 +42,8 @@ def chain_arrays(chain: Chain) -> dict[str, Array]:
 def whole_model(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """The facts of the model behind the transforms. Raises ``ConfigError`` when it is transformed itself."""
     inner: Mapping[str, Any] = entry["model"]
-    if inner["kind"] == "transformed":
-        raise ConfigError(f"{entry['name']}: a transformed model within a transformed one")
+    if inner["kind"] in ("transformed", "calibrated"):
+        raise ConfigError(f"{entry['name']}: a {inner['kind']} model within a transformed one")
     return inner
 
 

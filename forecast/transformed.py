@@ -14,7 +14,7 @@ from forecast.baselines.local import LocalModel
 from forecast.checks import truth
 from forecast.ensemble import EnsembleModel
 from forecast.errors import ConfigError
-from forecast.model import Advancing, Continuing, Fitted, Model, Prediction, Task
+from forecast.model import Advancing, Continuing, Fitted, Model, Prediction, Sampling, Task, reach_of
 from forecast.models import as_model, name_of
 from forecast.panel.panel import Panel
 from forecast.panel.transforms.base import Transform
@@ -66,6 +66,8 @@ class Transformed:
     bias_corrected: bool = False
 
     def __post_init__(self) -> None:
+        if getattr(self.model, "fills_itself", False) or hasattr(self.model, "intervals"):
+            raise ConfigError("Transformed: the model has intervals already. Ask for them last, Calibrated(Transformed(…)).")
         if isinstance(self.model, (Transformed, TransformedModel)):
             raise ConfigError("Transformed: the model is transformed already. Name all transforms in one list.")
         object.__setattr__(self, "transforms", as_transforms(self.transforms))
@@ -206,9 +208,30 @@ class FittedTransformed:
             mean = carried[..., len(asked) :] @ shares
             point = np.where(np.isfinite(mean), mean, point)
         quantiles = np.maximum.accumulate(carried[..., [asked.index(prob) for prob in probs]], axis=-1)
-        return Prediction(self._shown(point), self._shown(quantiles), tuple(probs), made.reasons)
+        return Prediction(self.shown(point), self.shown(quantiles), tuple(probs), made.reasons)
 
-    def _shown(self, values: Float) -> Float:
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The probabilities between which the model has quantiles."""
+        return reach_of(self.fitted)
+
+    @property
+    def discrete(self) -> bool:
+        """Whether quantiles are whole numbers."""
+        return self.integer
+
+    def sample(self, panel: Panel, h: int, samples: int, seed: int | None = None) -> Float | None:
+        """See :class:`forecast.model.Sampling`; ``None`` when the model draws no futures of its own."""
+        if not isinstance(self.fitted, Sampling):
+            return None
+        bound = self.chain.bound(panel)
+        drawn = self.fitted.sample(bound.panel, h, samples, seed)
+        if drawn is None:
+            return None
+        _, carried = bound.back(np.median(drawn, axis=1), drawn.transpose(0, 2, 1))
+        return self.shown(carried.transpose(0, 2, 1))
+
+    def shown(self, values: Float) -> Float:
         """Without negative numbers or fractions, if so asked. Order is kept."""
         if self.non_negative:
             values = np.maximum(values, 0.0)

@@ -90,8 +90,8 @@ MUTATIONS = (
     Mutation(
         "scaler fitted on all data",
         "forecast/training/source.py",
-        "fit_affine)(panel.head(panel.lengths - held_out))",
-        "fit_affine)(panel)",
+        "measure.affine(panel.head(panel.lengths - held_out))",
+        "measure.affine(panel)",
     ),
     Mutation(
         "off-by-one window",
@@ -115,7 +115,7 @@ MUTATIONS = (
     Mutation(
         "covariates of the past fitted on all data",
         NEURAL,
-        "fit_readings(panel.head(panel.lengths - held_out), **roles)",
+        "fit_readings(taught, **roles)",
         "fit_readings(panel, **roles)",
     ),
 )

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecast import Forecaster, load_dataset
-from forecast.cli import HELP, _quoted, main
+from forecast.cli import _quoted, main
+from forecast.usage import HELP
 
 TINY = ["trainer.max_steps=2", "trainer.batch_size=8", "trainer.cycles=1", "trainer.validations=1", "progress=false"]
 NET = ["model=lstm", "model.hidden_size=4", "data.input_size=12"]

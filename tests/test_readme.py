@@ -10,7 +10,7 @@ import matplotlib
 import pytest
 
 from forecast.batch.opening import open_job
-from forecast.cli import HELP
+from forecast.usage import HELP
 
 README = Path(__file__).parent.parent / "README.md"
 CODE = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)

@@ -17,12 +17,12 @@ from forecast.baselines.naive import Drift, Naive
 from forecast.batch.models.due import recipe_of
 from forecast.batch.opening import _policy
 from forecast.batch.settings import from_mapping
-from forecast.commands import open_model
 from forecast.errors import ArtifactError
 from forecast.forecasts import wanted
 from forecast.ingest.door import to_panel
 from forecast.model import Advancing, Continuing, Model, Prediction, Task
 from forecast.models import LSTM, MQRNN, create, name_of
+from forecast.opening import open_model
 from forecast.panel.panel import Panel
 from forecast.panel.transforms.lagged import Difference, SeasonalDifference
 from forecast.panel.transforms.logs import Log1p

@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from forecast.baselines.local import Ask, LocalModel, check_season, normal_quantiles
 from forecast.baselines.seasonality import is_multiplicative, is_seasonal, seasonal_indices
-from forecast.baselines.segments import Seen, block, blocks, offsets_of, see, sums
+from forecast.baselines.segments import Seen, block, blocks, see, sums
 from forecast.model import Prediction
 from forecast.panel.fill import fill_unknown
-from forecast.panel.panel import Panel, ranges
+from forecast.panel.panel import Panel
+from forecast.panel.spans import offsets_of, ranges
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]

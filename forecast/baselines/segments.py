@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from forecast.panel.panel import Panel
 from forecast.panel.segments import sums as sums
+from forecast.panel.spans import offsets_of
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -77,15 +78,6 @@ def block(panel: Panel, start: int, stop: int) -> Panel:
         offsets=offsets - offsets[0],
         first=panel.first[start:stop],
     )
-
-
-def offsets_of(lengths: Int) -> Int:
-    """``[0, l0, l0 + l1, ...]``.
-
-    >>> offsets_of(np.array([2, 0, 3])).tolist()
-    [0, 2, 2, 5]
-    """
-    return np.asarray(np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]), np.int64)
 
 
 def blocks(offsets: Int, extra: int, size: int = BLOCK) -> Iterator[tuple[int, int]]:

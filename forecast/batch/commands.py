@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
+from forecast.allocator import keep_freed_memory
 from forecast.errors import ConfigError, ForecastWarning, StorageError, printable
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Words:
 
 def batch(argv: Sequence[str], debug: bool = False) -> int:
     """Run a job, or the slots of a backfill; returns the exit code."""
+    keep_freed_memory()  # of a large table every column is allocated several times over
     from forecast.batch.interrupts import Interrupts, Stopped
     from forecast.batch.opening import open_job
     from forecast.batch.rehearsal import check, rehearse

@@ -19,6 +19,7 @@ from forecast.batch.watch.settings import WatchSettings
 from forecast.checks import truth
 from forecast.errors import ConfigError
 from forecast.forecasts import Wanted, wanted
+from forecast.intervals.calibrated import Calibrated
 from forecast.models import build, create, named_training
 from forecast.schema import Schema
 from forecast.transformed import transformed
@@ -166,8 +167,8 @@ def _policy(section: Section, asked: Wanted) -> ModelPolicy:
     shared = {key: section[key] for key in ("refresh_after", "refresh_on_drift", "warm_start")}
     shared["gate"] = build(Gate, gate) if judged else None
     if section["saved"] is not None:
-        if transformed(None, section) is not None:
-            raise ConfigError("transforms and output options go with model.name; a saved model has its own.")
+        if transformed(None, section) is not None or section["intervals"] is not None:
+            raise ConfigError("transforms, intervals and output options go with model.name; a saved model has its own.")
         return ModelPolicy(saved=section["saved"], **shared)
     name = section["name"]
     if not isinstance(name, str):
@@ -177,7 +178,10 @@ def _policy(section: Section, asked: Wanted) -> ModelPolicy:
     if isinstance(own, tuple) and own:  # a net with quantiles can tell none but those that it was trained on
         model = replace(model, quantiles=tuple(sorted({*own, *asked.probs})))
     budget = {key: section[key] for key in ("max_steps", "max_time")}
-    return ModelPolicy(model=transformed(model, section), training=_training(section), **budget, **shared)
+    whole = transformed(model, section)
+    if section["intervals"] is not None:
+        whole = Calibrated(whole, section["intervals"])
+    return ModelPolicy(model=whole, training=_training(section), **budget, **shared)
 
 
 def _training(section: Section) -> Any:

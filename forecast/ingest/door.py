@@ -20,6 +20,7 @@ from forecast.ingest.normalize import lay_out, merge_duplicates, trim_leading
 from forecast.ingest.notes import row_notes, tell_unused
 from forecast.ingest.read import read
 from forecast.ingest.static import read_static, static_columns, with_static
+from forecast.ingest.terms import Terms
 from forecast.ingest.times import time_column
 from forecast.ingest.traits import with_traits
 from forecast.ingest.validate import (
@@ -54,77 +55,57 @@ class Reading:
     bad: Bad = field(default_factory=dict)
 
 
-def to_panel(
-    data: Any,
-    schema: Schema | None = None,
-    freq: Freq | None = None,
-    history: Panel | None = None,
-    *,
-    static: Any = None,
-    known: Panel | None = None,
-) -> Panel:
-    """The panel of :func:`read_panel`, which takes the same arguments."""
-    return read_panel(data, schema, freq, history, static=static, known=known).panel
+def to_panel(data: Any, schema: Schema | None = None, freq: Freq | None = None, *, static: Any = None) -> Panel:
+    """The panel of :func:`read_panel` for a frame of which nothing is known yet."""
+    return read_panel(data, Terms(schema or Schema(), freq), static).panel
 
 
-def read_panel(
-    data: Any,
-    schema: Schema | None = None,
-    freq: Freq | None = None,
-    history: Panel | None = None,
-    *,
-    static: Any = None,
-    known: Panel | None = None,
-) -> Reading:
-    """Check ``data`` once and lay it out as a panel.
+def read_panel(data: Any, terms: Terms, static: Any = None) -> Reading:
+    """Check ``data`` once and lay it out as a panel, on ``terms``.
 
     ``data`` is a long frame (pandas, polars, Arrow …) or a path; id and time may be in the index; without an id
-    column it is one series. ``freq`` is checked when given, inferred when not. Rows that are to follow ``history``
-    go on its grid, whatever ``freq`` says. The caller's frame is not changed.
+    column it is one series. The caller's frame is not changed.
 
     ``static`` is a table of static features with a row for each series; without it those that the schema names are
-    taken from the long frame. Series that are ``known`` already keep the features they have there, unless given anew.
-    Covariates that change over time (``schema.hist_exog``, ``schema.futr_exog``) are columns of ``data``.
+    taken from the long frame. Covariates that change over time (``schema.hist_exog``, ``schema.futr_exog``) are columns
+    of ``data``.
 
     Raises ``DataError`` listing every fault of every series, ``ConfigError`` for an unknown frequency. Warns with
     ``ForecastWarning`` about conversions and, with another ``on_bad_series`` than ``"raise"``, about the bad series;
     then only faults that belong to no single series, or that leave no good one, raise.
     """
-    schema = schema or Schema()
+    schema = terms.schema
     frame = read(data, schema)
-    if known is None:
+    if terms.known is None:
         tell_unused(frame, schema)
-    exogenous = read_exogenous(frame, schema, known)
+    exogenous = read_exogenous(frame, schema, terms.known)
     if schema.on_bad_series != "raise":
-        return _lenient(frame, schema, freq, history, static, known, exogenous)
-    features = known.static if known is not None else None
+        return _lenient(frame, terms, static, exogenous)
+    features = terms.features
     table = static_columns(frame, schema, features) if static is None else read_static(static, schema, features)
     try:
-        given, rows, timeline = _checked_rows(frame, schema, freq, history, exogenous)
+        given, rows, timeline = _checked_rows(frame, terms, exogenous)
     except DataError as error:
         if table is None or not table.faults:
             raise
         raise DataError([*error.report, *table.faults]) from error
     panel = with_exogenous(lay_out(rows, timeline, schema), given, exogenous, schema.duplicates)
-    return Reading(with_static(panel, table, known))
+    return Reading(with_static(panel, table, terms.known))
 
 
-def _checked_rows(
-    frame: pd.DataFrame, schema: Schema, freq: Freq | None, history: Panel | None, exogenous: Exogenous
-) -> tuple[Rows, Rows, Timeline]:
+def _checked_rows(frame: pd.DataFrame, terms: Terms, exogenous: Exogenous) -> tuple[Rows, Rows, Timeline]:
     """The rows of a frame without any fault, sorted: all of them, and one for each series and time."""
-    grid = None if history is None else history.timeline
-    freq = freq if grid is None else grid.freq
+    schema, freq, history = terms.schema, terms.step, terms.history
     rows, tz = _typed(frame, schema, freq, exogenous)
     if tz is not None:
-        rows = local_rows(rows, tz, freq, grid)
+        rows = local_rows(rows, tz, freq, terms.grid)
     if history is not None:
         _refuse(history_faults(rows, tz, history))
     faults = duplicate_faults(rows, schema)
-    timeline = grid or choose_timeline(rows, freq, tz, schema)
+    timeline = terms.grid or choose_timeline(rows, freq, tz, schema)
     if isinstance(timeline, Fault):
         raise DataError([*faults, timeline])
-    begun = np.zeros(len(rows.ids), dtype=bool) if history is None else np.asarray(rows.ids.isin(history.ids))
+    begun = terms.begun(rows)
     faults += grid_faults(rows, timeline, schema) + value_faults(rows, schema, begun)
     _refuse(faults or gap_faults(rows, timeline, schema))
     merged = merge_duplicates(rows, schema.duplicates)
@@ -153,19 +134,10 @@ def _typed(frame: pd.DataFrame, schema: Schema, freq: Freq | None, exogenous: Ex
     return sort_rows(codes, times.values, target.values, ids), tz
 
 
-def _lenient(
-    frame: pd.DataFrame,
-    schema: Schema,
-    freq: Freq | None,
-    history: Panel | None,
-    static: Any,
-    known: Panel | None,
-    exogenous: Exogenous,
-) -> Reading:
+def _lenient(frame: pd.DataFrame, terms: Terms, static: Any, exogenous: Exogenous) -> Reading:
     """The series of ``frame`` with the bad ones mended, or left out, and named either way."""
+    schema, freq, history = terms.schema, terms.step, terms.history
     found = Findings()
-    grid = None if history is None else history.timeline
-    freq = freq if grid is None else grid.freq
     _refuse(list(exogenous.header))
     placed = placed_rows(frame, schema, freq, found)
     if placed.nameless:
@@ -173,12 +145,11 @@ def _lenient(
     found.add(exogenous.faults)
     rows, tz = placed.rows, placed.tz
     if tz is not None:
-        rows = local_rows(rows, tz, freq, grid)
+        rows = local_rows(rows, tz, freq, terms.grid)
     if history is not None:
         _refuse([fault for fault in history_faults(rows, tz, history) if fault.series is None])
-    rows, timeline = on_grid(rows, freq, tz, schema, found, grid)
-    begun = np.zeros(len(rows.ids), dtype=bool) if history is None else np.asarray(rows.ids.isin(history.ids))
-    found.add(value_faults(rows, schema, begun))
+    rows, timeline = on_grid(rows, freq, tz, schema, found, terms.grid)
+    found.add(value_faults(rows, schema, terms.begun(rows)))
     found.add(gap_faults(rows, timeline, schema))
     if len(found.faults) == len(placed.ids):
         raise DataError(found.all())
@@ -186,7 +157,7 @@ def _lenient(
     _tell(found.notes)
     how = "last" if schema.duplicates == "raise" else schema.duplicates  # as mended_rows merges
     panel = with_exogenous(lay_out(mended, timeline, schema), rows, exogenous, how)
-    panel, faults = with_traits(panel, frame, static, known, set(found.faults))
+    panel, faults = with_traits(panel, frame, static, terms.known, set(found.faults))
     found.add(faults)
     return _sorted_out(panel, found)
 

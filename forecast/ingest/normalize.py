@@ -8,6 +8,7 @@ import numpy as np
 
 from forecast.ingest.validate import Bool, Rows
 from forecast.panel.panel import Panel
+from forecast.panel.spans import offsets_of
 from forecast.schema import Schema
 from forecast.timeline import Timeline
 
@@ -56,7 +57,7 @@ def lay_out(rows: Rows, timeline: Timeline, schema: Schema) -> Panel:
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
     first = ordinals[starts]
     lengths = ordinals[starts + counts - 1] - first + 1
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    offsets = offsets_of(lengths)
     if offsets[-1] == len(ordinals):
         values = np.array(rows.values, dtype=np.float64)
     else:

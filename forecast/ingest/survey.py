@@ -19,6 +19,7 @@ from forecast.ingest.local import local_rows
 from forecast.ingest.mend import Findings, mended_panel, on_grid, placed_rows
 from forecast.ingest.normalize import merge_duplicates
 from forecast.ingest.pieces import Owned, in_pieces
+from forecast.ingest.terms import Terms
 from forecast.ingest.validate import Rows
 from forecast.panel.outliers import find_outliers
 from forecast.schema import Schema
@@ -113,7 +114,7 @@ def _read(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            freq = read_panel(frame, schema, freq).panel.timeline.freq
+            freq = read_panel(frame, Terms(schema, freq)).panel.timeline.freq
         except DataError as error:
             faults += error.report
         except ConfigError as error:

@@ -38,7 +38,7 @@ class ColdStartNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(hidden_size, facts.outputs)
         self.level = nn.Linear(hidden_size, 1)
-        self.head = head(facts.probs)
+        self.head = head(facts)
 
     def forward(self, batch: Batch) -> Tensor:
         if batch.static is None:
@@ -49,7 +49,7 @@ class ColdStartNet(nn.Module):
         state = (hidden, torch.zeros_like(hidden)) if self.cell == "lstm" else hidden
         read = torch.cat([embedded.unsqueeze(1).expand(-1, steps, -1), self.step.expand(size, -1, -1)], dim=-1)
         features, _ = self.decoder(read, state)
-        life: Tensor = self.head(self.project(self.dropout(features))) + self.level(embedded).unsqueeze(1)
+        life: Tensor = self.head(self.project(self.dropout(features)), self.level(embedded).unsqueeze(1))
         return life
 
 
@@ -76,6 +76,7 @@ class ColdStart:
     num_layers: int = 1
     dropout: float = 0.2
     quantiles: tuple[float, ...] = ()
+    no_likelihood: ClassVar[str] = "It works in units common to all series: use quantiles."
     needs: ClassVar[Needs] = Needs(static=True, futr=False, cold=True)
 
     def build(self, facts: Facts) -> nn.Module:

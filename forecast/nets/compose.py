@@ -39,4 +39,4 @@ def direct_net(
 ) -> EncoderDecoder:
     """A recurrent encoder with the direct decoder."""
     encoder = Encoder(cell, facts.inputs, hidden_size, num_layers, dropout, bidirectional)
-    return EncoderDecoder(facts, encoder, Direct(encoder.width, facts.h, facts.probs, dropout), skip)
+    return EncoderDecoder(facts, encoder, Direct(encoder.width, facts, dropout), skip)

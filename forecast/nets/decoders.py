@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from forecast.nets.encoders import State, recurrent, top
-from forecast.nets.heads import head, point_index
+from forecast.nets.facts import Facts
+from forecast.nets.heads import fed_back, head
 from forecast.windows.gather import Batch
 
 
@@ -16,12 +17,12 @@ class Direct(nn.Module):
     State (layers, B, width) in, (B, h, outputs) out.
     """
 
-    def __init__(self, width: int, h: int, probs: tuple[float, ...], dropout: float) -> None:
+    def __init__(self, width: int, facts: Facts, dropout: float) -> None:
         super().__init__()
-        self.shape = (h, max(1, len(probs)))
+        self.shape = (facts.h, facts.outputs)
         self.dropout = nn.Dropout(dropout)
-        self.project = nn.Linear(width, h * self.shape[1])
-        self.head = head(probs)
+        self.project = nn.Linear(width, facts.h * facts.outputs)
+        self.head = head(facts)
 
     def forward(self, state: State, skip: Tensor, batch: Batch) -> Tensor:
         return self.read(top(state), skip)
@@ -29,7 +30,7 @@ class Direct(nn.Module):
     def read(self, hidden: Tensor, skip: Tensor) -> Tensor:
         """The same from the hidden state of the last layer, (B, width)."""
         steps = self.project(self.dropout(hidden)).unflatten(-1, self.shape)
-        forecast: Tensor = self.head(steps) + skip
+        forecast: Tensor = self.head(steps, skip)
         return forecast
 
 
@@ -50,20 +51,19 @@ class Recursive(nn.Module):
         cell: str,
         width: int,
         num_layers: int,
-        h: int,
-        probs: tuple[float, ...],
+        facts: Facts,
         dropout: float,
         teacher_forcing: float,
         layer: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.h = h
+        self.h = facts.h
         self.teacher_forcing = teacher_forcing
-        self.point = point_index(probs)
+        self.point = fed_back(facts)
         self.rnn = recurrent(cell, 2, width, num_layers, dropout) if layer is None else layer
         self.dropout = nn.Dropout(dropout)
-        self.project = nn.Linear(width, max(1, len(probs)))
-        self.head = head(probs)
+        self.project = nn.Linear(width, facts.outputs)
+        self.head = head(facts)
 
     def forward(self, state: State, skip: Tensor, batch: Batch) -> Tensor:
         truth = batch.future if self.training else None
@@ -75,7 +75,7 @@ class Recursive(nn.Module):
         for step in range(self.h):
             now = skip[:, step]  # (B, 1)
             features, state = self.rnn(torch.stack([before, now], dim=-1), state)
-            output = self.head(self.project(self.dropout(features[:, 0]))) + now
+            output = self.head(self.project(self.dropout(features[:, 0])), now)
             outputs.append(output)
             before = output[:, self.point : self.point + 1]
             if truth is not None and ratio > 0.0:
@@ -87,5 +87,5 @@ class Recursive(nn.Module):
     def _forced(self, state: State, skip: Tensor, before: Tensor) -> Tensor:
         """All steps in one call of the layer, each fed the true value before it, ``before`` (B, h)."""
         features, _ = self.rnn(torch.stack([before, skip[..., 0]], dim=-1), state)
-        forecast: Tensor = self.head(self.project(self.dropout(features))) + skip
+        forecast: Tensor = self.head(self.project(self.dropout(features)), skip)
         return forecast

@@ -15,10 +15,10 @@ from forecast.distributions import Likelihood, likelihood
 from forecast.errors import ConfigError
 from forecast.nets.checks import at_least_one
 from forecast.nets.encoders import State, recurrent
-from forecast.nets.facts import Facts
+from forecast.nets.facts import Facts, Needs
 from forecast.nets.forks import last_known
 from forecast.nets.own_loss import Cells
-from forecast.nets.samples import quantiles_of, uniforms
+from forecast.nets.samples import numbers, quantiles_of
 from forecast.windows.gather import Batch
 
 MOST_SAMPLES = 10_000
@@ -86,12 +86,13 @@ class DeepARNet(nn.Module):
         probs = self.facts.probs or (0.5,)
         return torch.cat([quantiles_of(paths, probs) for paths in self._walks(batch, self.num_samples)])
 
-    def paths(self, batch: Batch, num_samples: int | None = None) -> Tensor:
+    def paths(self, batch: Batch, num_samples: int | None = None, seed: int | None = None) -> Tensor:
         """Sample paths (B, num_samples, h): each is one possible future, drawn step after step from what it has drawn.
 
-        The same random numbers for every window. Their mean over the samples is the mean forecast.
+        The same random numbers for every window: evenly spread ones, or with ``seed`` independent ones. Their mean over
+        the samples is the mean forecast.
         """
-        return torch.cat(list(self._walks(batch, num_samples or self.num_samples)))
+        return torch.cat(list(self._walks(batch, num_samples or self.num_samples, seed)))
 
     def own_loss(self, batch: Batch) -> Cells:
         """Negative log-likelihood of every value that follows a known one, (B, input_size + h - 1); of the future alone
@@ -138,7 +139,7 @@ class DeepARNet(nn.Module):
         location = latest + (towards[..., : len(self.share)] * self.share).sum(-1, keepdim=True)
         return torch.cat([raw[..., :1] + location, raw[..., 1:]], -1)
 
-    def _walks(self, batch: Batch, samples: int) -> Iterator[Tensor]:
+    def _walks(self, batch: Batch, samples: int, seed: int | None = None) -> Iterator[Tensor]:
         """The past is read once; then the sample paths of a few windows at a time, each (b, samples, h)."""
         rows = self._rows(batch)
         features, state = self.rnn(self._inputs(rows))
@@ -146,7 +147,7 @@ class DeepARNet(nn.Module):
         last = Rows(rows.value[:, -1], None, *ends)
         raw = self._raw(features[:, -1], last)
         known = torch.ones_like(batch.past) if batch.observed is None else batch.observed
-        noise = uniforms(samples, self.facts.h, self.likelihood.draws).to(raw.device)
+        noise = numbers(samples, self.facts.h, self.likelihood.draws, seed).to(raw.device)
         together = max(1, (PATHS_ON_CPU if raw.device.type == "cpu" else PATHS_ON_DEVICE) // samples)
         for start in range(0, len(raw), together):
             part = slice(start, start + together)
@@ -230,6 +231,7 @@ class DeepAR:
         *(0.005, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5),
         *(0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.995),
     )
+    needs: ClassVar[Needs] = Needs(samples=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for a size out of range, an unknown cell or likelihood."""

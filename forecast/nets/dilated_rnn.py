@@ -81,6 +81,7 @@ class DilatedRNN:
         dilations: how many rows back each layer's state comes from, one layer for each.
         dropout: before the decoder and between layers.
         seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
@@ -90,6 +91,7 @@ class DilatedRNN:
     dilations: tuple[int, ...] = (1, 2, 4)
     dropout: float = 0.0
     seasonal_skip: bool = True
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
     needs: ClassVar[Needs] = Needs(static=True, hist=True)
 

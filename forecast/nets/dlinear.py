@@ -52,12 +52,14 @@ class DLinear:
         kernel: rows of the moving average, an odd number.
         seasonal_skip: start from a learned blend of seasonal naive forecasts instead of the window's mean; ``False``
             gives the paper's.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
     input_size: int | None = None
     kernel: int = 25
     seasonal_skip: bool = True
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
 
     def build(self, facts: Facts) -> nn.Module:

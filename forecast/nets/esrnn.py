@@ -51,7 +51,7 @@ class ESRNNNet(nn.Module):
         self.smoothing = smoothing
         self.blocks = blocks
         self.adapter = nn.Linear(hidden_size, facts.h * facts.outputs)
-        self.head = head(facts.probs)
+        self.head = head(facts)
 
     def forward(self, batch: Batch) -> Tensor:
         states = self.smoothing(batch)
@@ -171,6 +171,7 @@ class ESRNN:
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
+    no_likelihood: ClassVar[str] = "It is judged in units of its own levels and seasons: use quantiles."
     needs: ClassVar[Needs] = Needs(series=True, levels=True, whole=WHOLE, static=True, futr=False)
 
     input_size: int | None = None

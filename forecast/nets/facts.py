@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from forecast.distributions import Likelihood, likelihood
 from forecast.windows.gather import Batch
 
 RATE = 0.1  # many covariates, few rows where they say something: at full strength they are learned by heart
@@ -28,6 +29,9 @@ class Facts:
         static: cells of ``Batch.static``, for nets that read static features; 0 when there are none.
         hist: cells of a row of ``Batch.hist``, covariates known up to the cutoff; 0 when there are none.
         futr: cells of a row of ``Batch.futr``, covariates known into the future; 0 when there are none.
+        likelihood: name of the likelihood whose parameters are forecast (:mod:`forecast.distributions`); ``None``
+            when points or quantiles are.
+        classes: the values a class forecast chooses from, ascending; the net knows them by their places.
     """
 
     input_size: int
@@ -40,6 +44,8 @@ class Facts:
     static: int = 0
     hist: int = 0
     futr: int = 0
+    likelihood: str | None = None
+    classes: tuple[float, ...] = ()
 
     @property
     def inputs(self) -> int:
@@ -49,7 +55,18 @@ class Facts:
     @property
     def outputs(self) -> int:
         """Numbers forecast for each step."""
-        return max(1, len(self.probs))
+        likelihood = self.distribution
+        return max(1, len(self.probs)) if likelihood is None else likelihood.parameters
+
+    @property
+    def spread_out(self) -> bool:
+        """Whether the net itself says how uncertain it is, by quantiles or by a likelihood."""
+        return bool(self.probs or self.likelihood)
+
+    @property
+    def distribution(self) -> Likelihood | None:
+        """The likelihood that is forecast, where one is."""
+        return likelihood(self.likelihood, classes=len(self.classes) or None) if self.likelihood else None
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,8 @@ class Needs:
             :func:`inputs`, part of what the net reads of each row.
         futr: covariates known into the future are put to use: the net's windows are rid of their effect and its
             forecasts given it (:mod:`forecast.nets.regression`); :func:`inputs` has them too.
+        samples: its forecasts are samples of a likelihood, by which it judges itself.
+        recursive: it reads its own forecasts of earlier steps, as numbers.
         cold: forecasts from static features alone. The net gives ``input_size + h`` steps, the first ones of a series,
             in units of the panel; see :mod:`forecast.training.cold`.
     """
@@ -82,6 +101,8 @@ class Needs:
     static: bool = False
     hist: bool = False
     futr: bool = True
+    samples: bool = False
+    recursive: bool = False
     cold: bool = False
 
 
@@ -89,6 +110,12 @@ def needs_of(architecture: object) -> Needs:
     """What ``architecture`` asks for; nothing where it does not say."""
     needs = getattr(architecture, "needs", None)
     return needs if isinstance(needs, Needs) else Needs()
+
+
+def likelihood_of(architecture: object) -> str | None:
+    """The likelihood whose parameters ``architecture`` forecasts; ``None`` where it forecasts points or quantiles."""
+    name = getattr(architecture, "likelihood", None)
+    return name if isinstance(name, str) and not needs_of(architecture).samples else None
 
 
 class Architecture(Protocol):

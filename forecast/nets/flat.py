@@ -32,16 +32,16 @@ class Flat(nn.Module):
         self.body = body
         self.dropout = nn.Dropout(dropout)
         self.skip = SeasonalSkip(facts.input_size, facts.h, facts.seasons) if skip and facts.seasons else None
-        self.head = head(facts.probs)
+        self.head = head(facts)
 
     def forward(self, batch: Batch) -> Tensor:
         level = mean_of_known(batch) if self.centre else torch.zeros_like(batch.past[:, :1])
         x = batch.past - level
         if batch.observed is not None:
             x = torch.cat([x * batch.observed, batch.observed], dim=1)
-        steps = self.head(self.body(self.dropout(x)).unflatten(-1, self.shape))
+        steps = self.body(self.dropout(x)).unflatten(-1, self.shape)
         anchor = level.unsqueeze(-1) if self.skip is None else self.skip(batch.past)
-        forecast: Tensor = steps + anchor
+        forecast: Tensor = self.head(steps, anchor)
         return forecast
 
 

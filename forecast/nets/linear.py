@@ -20,11 +20,13 @@ class Linear:
     Args:
         input_size: rows of past in a window; ``None`` derives it from horizon, season and series lengths.
         seasonal_skip: start from a learned blend of seasonal naive forecasts instead of the window's mean.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
     input_size: int | None = None
     seasonal_skip: bool = True
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
 
     def build(self, facts: Facts) -> nn.Module:

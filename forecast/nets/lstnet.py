@@ -69,18 +69,18 @@ class LSTNetwork(nn.Module):
         self.project = nn.Linear(width, facts.h * facts.outputs)
         self.highway = Autoregression(min(taste.highway, facts.input_size), facts.h) if taste.highway else None
         self.skip = SeasonalSkip(facts.input_size, facts.h, facts.seasons if taste.seasonal_skip else ())
-        self.head = head(facts.probs)
+        self.head = head(facts)
 
     def forward(self, batch: Batch) -> Tensor:
         x = self.dropout(functional.relu(self.convolve(trailing(inputs(batch), self.kernel))))  # (B, T, hidden_size)
         features = top(self.rnn(x)[1])
         if self.skip_rnn is not None:
             features = torch.cat([features, self.skip_rnn(x)], dim=1)
-        steps = self.head(self.project(self.dropout(features)).unflatten(-1, self.shape))
+        steps = self.project(self.dropout(features)).unflatten(-1, self.shape)
         level = self.skip(batch.past)  # added after the head, so that it moves quantiles without spreading them
         if self.highway is not None:
             level = level + self.highway(batch.past)
-        forecast: Tensor = steps + level
+        forecast: Tensor = self.head(steps, level)
         return forecast
 
 
@@ -98,6 +98,7 @@ class LSTNet:
         highway: last rows that the linear highway sees (at most the window); 0 leaves it out.
         dropout: on the convolution's output and before the decoder.
         seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
@@ -109,6 +110,7 @@ class LSTNet:
     highway: int = 24
     dropout: float = 0.0
     seasonal_skip: bool = True
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
 
     def build(self, facts: Facts) -> nn.Module:

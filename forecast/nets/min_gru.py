@@ -45,6 +45,7 @@ class MinGRU:
         kernel: rows that a row is embedded with (itself and those before it).
         dropout: before the decoder and on what each layer adds.
         seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
@@ -54,6 +55,7 @@ class MinGRU:
     kernel: int = 4
     dropout: float = 0.0
     seasonal_skip: bool = True
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
     needs: ClassVar[Needs] = Needs(static=True, hist=True)
 

@@ -49,6 +49,7 @@ class MinLSTM:
         kernel: rows that a row is embedded with (itself and those before it).
         dropout: before the decoder and on what each layer adds.
         seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
@@ -58,6 +59,7 @@ class MinLSTM:
     kernel: int = 4
     dropout: float = 0.0
     seasonal_skip: bool = True
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
     needs: ClassVar[Needs] = Needs(static=True, hist=True)
 

@@ -23,6 +23,7 @@ class MLP:
         num_layers: hidden layers.
         dropout: after each hidden layer.
         seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
@@ -31,6 +32,7 @@ class MLP:
     num_layers: int = 2
     dropout: float = 0.0
     seasonal_skip: bool = True
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
 
     def build(self, facts: Facts) -> nn.Module:

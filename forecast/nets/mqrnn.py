@@ -4,6 +4,7 @@ arXiv 1711.11053): a recurrent encoder, a global and a local perceptron, trained
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +70,7 @@ class MQRNNNet(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.skip = SeasonalSkip(self.season, facts.h, seasons)
-        self.head = head(facts.probs)
+        self.head = head(facts)
 
     def forward(self, batch: Batch) -> Tensor:
         last = torch.tensor([batch.past.shape[1] - 1], device=batch.past.device)
@@ -137,6 +138,7 @@ class MQRNN:
     dropout: float = 0.0
     seasonal_skip: bool = True
     quantiles: tuple[float, ...] = ()
+    no_likelihood: ClassVar[str] = "It is judged at several rows of each window, on points or quantiles."
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for a size below 1."""

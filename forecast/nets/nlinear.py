@@ -22,6 +22,7 @@ class NLinear:
             how much it varies (Wager, Wang and Liang 2013, "Dropout Training as Adaptive Regularization").
         scaling: each ``window`` is divided by its own spread, or by that of its whole ``series`` (the paper's form),
             where restless windows weigh more in the loss.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
@@ -29,6 +30,7 @@ class NLinear:
     seasonal_skip: bool = True
     dropout: float = 0.0
     scaling: str = "window"
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
 
     @property

@@ -21,7 +21,7 @@ class Readout(nn.Module):
     def __init__(self, facts: Facts, encoder: nn.Module, width: int, dropout: float, skip: bool) -> None:
         super().__init__()
         self.encoder = encoder
-        self.decoder = Direct(width, facts.h, facts.probs, dropout)
+        self.decoder = Direct(width, facts, dropout)
         self.skip = SeasonalSkip(facts.input_size, facts.h, facts.seasons if skip else ())
         self.static = static_shift(facts, width)
 

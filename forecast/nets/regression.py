@@ -16,8 +16,11 @@ from torch.nn import functional
 
 from forecast.nets.facts import Architecture, Facts
 from forecast.nets.forks import Forking, Forks
+from forecast.nets.heads import Shift
+from forecast.nets.likely import likely
 from forecast.nets.own_loss import Cells, OwnLoss
 from forecast.nets.revin import reversible
+from forecast.nets.samples import SamplesPaths
 from forecast.windows.gather import Batch
 
 WIDTH = 32
@@ -41,6 +44,7 @@ class Regressed(nn.Module):
     def __init__(self, net: nn.Module, facts: Facts) -> None:
         super().__init__()
         self.net = net
+        self.shift = Shift(facts)
         self.linear = nn.Linear(facts.futr, 1, bias=False)
         self.hidden = nn.Linear(facts.futr, WIDTH)
         self.kind = nn.Linear(facts.static, WIDTH, bias=False) if facts.static else None
@@ -51,7 +55,7 @@ class Regressed(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         effect = self.effect(batch)
-        forecast: Tensor = self.net(self.rid(batch, effect)) + effect.future.unsqueeze(-1)
+        forecast: Tensor = self.shift(self.net(self.rid(batch, effect)), effect.future.unsqueeze(-1))
         return forecast
 
     def effect(self, batch: Batch) -> Effect:
@@ -92,6 +96,16 @@ class RegressedOwnLoss(Regressed):
         return cells
 
 
+class RegressedSampling(RegressedOwnLoss):
+    """The same for a net that samples."""
+
+    def paths(self, batch: Batch, num_samples: int | None = None, seed: int | None = None) -> Tensor:
+        """See :class:`~forecast.nets.samples.SamplesPaths`."""
+        effect = self.effect(batch)
+        paths: Tensor = self.net.paths(self.rid(batch, effect), num_samples, seed)  # type: ignore[operator]
+        return paths + effect.future.unsqueeze(1)
+
+
 class RegressedForking(Regressed):
     """The same for a net that is judged at several rows of each window, on what remains."""
 
@@ -105,6 +119,8 @@ def regressed(net: nn.Module, facts: Facts) -> nn.Module:
     """``net`` behind a regression on the covariates known into the future; as it is where there are none."""
     if not facts.futr:
         return net
+    if isinstance(net, SamplesPaths):
+        return RegressedSampling(net, facts)
     if isinstance(net, OwnLoss):
         return RegressedOwnLoss(net, facts)
     return RegressedForking(net, facts) if isinstance(net, Forking) else Regressed(net, facts)
@@ -116,6 +132,8 @@ def whole_net(architecture: Architecture, revin: bool = False) -> Callable[[Fact
 
     Every net that is trained, loaded or checked is built so.
     """
-    if revin:
-        return lambda facts: reversible(regressed(architecture.build(facts), facts))
-    return lambda facts: regressed(architecture.build(facts), facts)
+
+    def build(facts: Facts) -> nn.Module:
+        return regressed(architecture.build(facts), facts)
+
+    return lambda facts: reversible(build(facts)) if revin else likely(build, facts)

@@ -74,6 +74,10 @@ class ReversibleLikelihood(Reversible):
         cells: Cells = self.net.own_loss(self.mapped(batch))  # type: ignore[operator]
         return Cells(cells.error - self.log_gain, cells.weight)
 
+    def paths(self, batch: Batch, num_samples: int | None = None, seed: int | None = None) -> Tensor:
+        """See :class:`~forecast.nets.samples.SamplesPaths`."""
+        return self.back(self.net.paths(self.mapped(batch), num_samples, seed))  # type: ignore[operator]
+
 
 def reversible(net: nn.Module) -> nn.Module:
     """``net`` between a learned map and the way back.

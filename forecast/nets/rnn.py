@@ -25,6 +25,7 @@ class RNN:
         dropout: before the decoder (and between layers).
         bidirectional: read the past in both directions.
         seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
@@ -35,6 +36,7 @@ class RNN:
     dropout: float = 0.0
     bidirectional: bool = False
     seasonal_skip: bool = True
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
     needs: ClassVar[Needs] = Needs(static=True, hist=True)
 

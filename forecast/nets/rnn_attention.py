@@ -50,6 +50,7 @@ class RNNAttention:
         dropout: before the decoder, on attention weights (and between layers).
         bidirectional: read the past in both directions.
         seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
@@ -61,6 +62,7 @@ class RNNAttention:
     dropout: float = 0.0
     bidirectional: bool = False
     seasonal_skip: bool = True
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
     needs: ClassVar[Needs] = Needs(static=True, hist=True)
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from forecast.nets.averaged import members_of
+from forecast.windows.gather import Batch
 
 SEED = 1704_04110
 # Steps of the second and later coordinates of a lattice: irrational, and no simple combination of each other.
@@ -14,6 +18,28 @@ STRIDES = (2**0.5, 3**0.5, 5**0.5)
 CANDIDATES = 32
 # Sums over the steps that should be evenly spread too: a short and a long memory, and the random walk.
 MEMORIES = (0.5, 0.9, 1.0)
+
+
+@runtime_checkable
+class SamplesPaths(Protocol):
+    """A net that draws futures step after step."""
+
+    def paths(self, batch: Batch, num_samples: int | None = None, seed: int | None = None) -> Tensor:
+        """Sample paths (B, num_samples, h) in window units."""
+        ...
+
+
+def paths_of(net: nn.Module, batch: Batch, samples: int, seed: int | None = None) -> Tensor:
+    """Sample paths (B, samples, h) of ``net``; where it is the mean of several nets, each draws its share."""
+    members = members_of(net)
+    shares = [samples // len(members) + (n < samples % len(members)) for n in range(len(members))]
+    drawn = []
+    for member, share in zip(members, shares, strict=True):
+        if not isinstance(member, SamplesPaths):
+            raise TypeError(f"{type(member).__name__} draws no futures")
+        if share:
+            drawn.append(member.paths(batch, share, seed))
+    return torch.cat(drawn, 1)
 
 
 @lru_cache(maxsize=8)
@@ -35,6 +61,14 @@ def uniforms(samples: int, steps: int, draws: int) -> Tensor:
         lattice = torch.stack([cells / (2 * half), *((cells * stride).frac() for stride in STRIDES[: draws - 1])], -1)
         spread = Spread(lattice)
         return torch.stack([spread.step(generator)[:samples] for _ in range(steps)]).float()
+
+
+def numbers(samples: int, steps: int, draws: int, seed: int | None = None) -> Tensor:
+    """:func:`uniforms`, or with ``seed`` independent numbers in their stead."""
+    if seed is None:
+        return uniforms(samples, steps, draws)
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(steps, samples, draws, generator=generator).clamp(1e-7, 1 - 1e-7)
 
 
 class Spread:

@@ -45,12 +45,13 @@ def unscaled(batch: Batch) -> Scaled:
     return Scaled(batch, loc, torch.ones_like(loc))
 
 
-def scale_window(batch: Batch, levels: bool = False, spread: bool = True) -> Scaled:
+def scale_window(batch: Batch, levels: bool = False, spread: bool = True, flat: bool = False) -> Scaled:
     """Subtract the last known value, divide by the mean absolute deviation; the past alone decides both.
 
     Unknown cells stay 0, which now reads "as the last value". The last value is what a random walk would
     forecast; absolute deviation rather than a square makes one spike cost little. With ``levels`` both are measured but
-    the batch stays as it is, for nets that need level and sign. Without ``spread`` nothing is divided.
+    the batch stays as it is, for nets that need level and sign. Without ``spread`` nothing is divided. With ``flat`` a
+    constant past is a window like any other, whose spread is that of the series.
     """
     past, observed = batch.past, batch.observed
     if observed is None:
@@ -67,6 +68,8 @@ def scale_window(batch: Batch, levels: bool = False, spread: bool = True) -> Sca
         weight = observed
     # Below float32's resolution of the level, variation is rounding noise.
     scale = torch.where(scale <= 1e-6 * centre.abs() + 1e-30, torch.zeros_like(scale), scale)
+    if flat:
+        scale = torch.where(scale > 0, scale, torch.ones_like(scale))
     if levels:
         return Scaled(batch, loc, scale, levels)
     if not spread:
@@ -81,4 +84,5 @@ def scale_window(batch: Batch, levels: bool = False, spread: bool = True) -> Sca
         if batch.future_observed is not None:
             future = future * batch.future_observed
     zero = None if batch.zero is None else (batch.zero - loc) / divisor
-    return Scaled(batch._replace(past=scaled, future=future, zero=zero), loc, scale)
+    unit = None if batch.unit is None else batch.unit / divisor
+    return Scaled(batch._replace(past=scaled, future=future, zero=zero, unit=unit), loc, scale)

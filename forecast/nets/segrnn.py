@@ -13,7 +13,7 @@ from torch.nn import functional
 from forecast.errors import ConfigError
 from forecast.nets.encoders import State, recurrent, top
 from forecast.nets.facts import Facts, Needs, followed, inputs
-from forecast.nets.heads import head, point_index
+from forecast.nets.heads import fed_back, head
 from forecast.nets.scaling import check_scaling
 from forecast.nets.segments import segment_length, segments
 from forecast.nets.skip import SeasonalSkip
@@ -45,7 +45,7 @@ class SegRNNNet(nn.Module):
         super().__init__()
         self.segment = segment
         self.h = facts.h
-        self.point = point_index(facts.probs)
+        self.point = fed_back(facts)
         self.parallel = decoding == "parallel"
         self.future_segments = ceil(facts.h / segment)
         self.embed = nn.Linear(segment * facts.inputs, hidden_size)
@@ -55,7 +55,7 @@ class SegRNNNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(hidden_size, segment * facts.outputs)
         self.skip = SeasonalSkip(facts.input_size, facts.h, facts.seasons if skip else ())
-        self.head = head(facts.probs)
+        self.head = head(facts)
         self.static = static_shift(facts, hidden_size)
         nn.init.zeros_(self.project.bias)
 
@@ -69,7 +69,7 @@ class SegRNNNet(nn.Module):
         size = len(batch.past)
         features = self._decode(state, size)  # (B, future_segments, hidden)
         steps = self.project(self.dropout(features)).reshape(size, self.future_segments * self.segment, -1)
-        forecast: Tensor = self.head(steps[:, : self.h]) + skip
+        forecast: Tensor = self.head(steps[:, : self.h], skip)
         return forecast
 
     def _recursive(self, state: State, skip: Tensor, batch: Batch) -> Tensor:
@@ -82,7 +82,7 @@ class SegRNNNet(nn.Module):
                 _, state = self.encoder(functional.relu(self.embed(segments(read, self.segment))), state)
             now = skip[:, first : first + self.segment]  # the last segment may be shorter
             steps = self.project(self.dropout(top(state))).unflatten(-1, (self.segment, -1))
-            outputs.append(self.head(steps[:, : now.shape[1]]) + now)
+            outputs.append(self.head(steps[:, : now.shape[1]], now))
         return torch.cat(outputs, dim=1)
 
     def _decode(self, state: State, size: int) -> Tensor:
@@ -115,6 +115,7 @@ class SegRNN:
         scaling: each ``window`` is divided by its own spread, or by that of its whole ``series`` (the paper's form,
             where the last value is subtracted from data standardised beforehand): better where a quiet day foretells
             a quiet week, worse where series grow.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
@@ -127,12 +128,14 @@ class SegRNN:
     dropout: float = 0.0
     seasonal_skip: bool = True
     scaling: str = "window"
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
 
     @property
     def needs(self) -> Needs:
         """Static features, where there are any; windows in the units that ``scaling`` says."""
-        return Needs(static=True, hist=True, spread=self.scaling == "window")
+        recursive = self.decoding == "recursive"
+        return Needs(static=True, hist=True, spread=self.scaling == "window", recursive=recursive)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for an unknown cell, decoding or scaling."""

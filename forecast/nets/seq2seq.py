@@ -26,6 +26,7 @@ class Seq2Seq:
         bidirectional: let the encoder read the past in both directions.
         teacher_forcing: share of steps fed the true value at the start of training; falls linearly to 0.
         seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
@@ -37,13 +38,12 @@ class Seq2Seq:
     bidirectional: bool = False
     teacher_forcing: float = 0.5
     seasonal_skip: bool = True
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
-    needs: ClassVar[Needs] = Needs(static=True, hist=True)
+    needs: ClassVar[Needs] = Needs(static=True, hist=True, recursive=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``."""
         encoder = Encoder(self.cell, facts.inputs, self.hidden_size, self.num_layers, self.dropout, self.bidirectional)
-        decoder = Recursive(
-            self.cell, encoder.width, self.num_layers, facts.h, facts.probs, self.dropout, self.teacher_forcing
-        )
+        decoder = Recursive(self.cell, encoder.width, self.num_layers, facts, self.dropout, self.teacher_forcing)
         return EncoderDecoder(facts, encoder, decoder, self.seasonal_skip)

@@ -62,6 +62,7 @@ class Seq2SeqAttention:
         bidirectional: let the encoder read the past in both directions, as Bahdanau et al. do.
         teacher_forcing: share of steps fed the true value at the start of training; falls linearly to 0.
         seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
@@ -74,8 +75,9 @@ class Seq2SeqAttention:
     bidirectional: bool = False
     teacher_forcing: float = 0.5
     seasonal_skip: bool = True
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
-    needs: ClassVar[Needs] = Needs(static=True, hist=True)
+    needs: ClassVar[Needs] = Needs(static=True, hist=True, recursive=True)
 
     def build(self, facts: Facts) -> nn.Module:
         """The network for ``facts``. Raises ``ConfigError`` for an unknown attention or cell."""
@@ -83,7 +85,5 @@ class Seq2SeqAttention:
         width = encoder.width
         keys = key_map(self.attention, width)
         attentive = Attentive(self.attention, self.cell, 2, width, self.num_layers, self.dropout)
-        decoder = Recursive(
-            self.cell, width, self.num_layers, facts.h, facts.probs, self.dropout, self.teacher_forcing, attentive
-        )
+        decoder = Recursive(self.cell, width, self.num_layers, facts, self.dropout, self.teacher_forcing, attentive)
         return AttentionNet(facts, encoder, keys, decoder, self.seasonal_skip)

@@ -44,7 +44,7 @@ class StreamNet(nn.Module):
         self.features = width(facts)
         self.parts = 2 if cell == "lstm" else 1
         self.rnn = recurrent(cell, self.features, hidden_size, num_layers, dropout)
-        self.decoder = Direct(hidden_size, facts.h, facts.probs, dropout)
+        self.decoder = Direct(hidden_size, facts, dropout)
         self.shares = _shares(hidden_size, len(facts.seasons)) if skip and facts.seasons else None
 
     def start(self, series: int) -> Tensor:

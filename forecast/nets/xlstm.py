@@ -46,6 +46,7 @@ class XLSTM:
         heads: independent memories in a block.
         dropout: on what each block adds, and before the output.
         seasonal_skip: add the forecast to a learned blend of seasonal naive forecasts.
+        likelihood: forecast its parameters instead of a point, see :mod:`forecast.distributions`: ``student_t``, …
         quantiles: probabilities to forecast besides the median; empty for a point forecast.
     """
 
@@ -56,6 +57,7 @@ class XLSTM:
     heads: int = 4
     dropout: float = 0.0
     seasonal_skip: bool = True
+    likelihood: str | None = None
     quantiles: tuple[float, ...] = ()
     needs: ClassVar[Needs] = Needs(static=True, hist=True)
 

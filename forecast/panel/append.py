@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.errors import DataError, Fault
-from forecast.panel.panel import Panel, ranges
+from forecast.panel.panel import Panel
+from forecast.panel.spans import offsets_of, ranges
 from forecast.timeline import SPARSEST
 
 Int = npt.NDArray[np.int64]
@@ -33,7 +34,7 @@ def append(history: Panel, new: Panel) -> Panel:
     last[place[known]] = new.last[known]
     first = np.concatenate([history.first, new.first[~known]])
     lengths = last - first + 1
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    offsets = offsets_of(lengths)
     target = place.copy()
     target[~known] = len(history) + np.arange((~known).sum())
     old = _old_rows(history, offsets)

@@ -26,6 +26,7 @@ from forecast.panel.holiday_features import COUNT, IS, NAME, SINCE, TO, holiday_
 from forecast.panel.holidays import Place, find_place
 from forecast.panel.known import Known
 from forecast.panel.panel import Panel
+from forecast.panel.spans import offsets_of
 from forecast.panel.time_functions import TimeFunction, check_functions, function_features
 from forecast.schema import Schema
 from forecast.timeline import Timeline
@@ -150,8 +151,7 @@ def with_calendar(panel: Panel, h: int, functions: Mapping[str, TimeFunction] | 
         raise ConfigError(f"{some(clash)} is a column of the data and one made from time, too. Rename the data's.")
     if known is not None:
         return replace(panel, futr=known.beside(added))
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return replace(panel, futr=Known(added, offsets, first))
+    return replace(panel, futr=Known(added, offsets_of(lengths), first))
 
 
 def _reach(panel: Panel, h: int) -> tuple[Known | None, Int, Int]:

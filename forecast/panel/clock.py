@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ConfigError
-from forecast.panel.panel import ranges
+from forecast.panel.spans import ranges
 from forecast.timeline import DAY, Stamps, Timeline
 
 Int = npt.NDArray[np.int64]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.panel.covariates import Covariates, Labels, Numbers
+from forecast.panel.segments import sums
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -153,10 +154,8 @@ def _spread_within(code: NumberCode, column: Numbers, offsets: Int) -> float | N
     values = np.where(known, (column.values - code.center) / code.spread, 0.0)
     if not known.any():
         return None
-    lengths = np.diff(offsets)
-    count = np.maximum(np.add.reduceat(np.append(known, False).astype(np.int64), offsets)[:-1], 1)
-    mean = np.where(lengths > 0, np.add.reduceat(np.append(values, 0.0), offsets)[:-1] / count, 0.0)
-    away = np.sort(np.where(known, values - np.repeat(mean, lengths), 0.0) ** 2)
+    mean = sums(values, offsets) / np.maximum(sums(known.astype(np.float64), offsets), 1.0)
+    away = np.sort(np.where(known, values - np.repeat(mean, np.diff(offsets)), 0.0) ** 2)
     spread = float(np.sqrt(away.sum() / known.sum())) * code.spread
     return spread if spread > 1e-9 * code.spread else None
 

@@ -48,6 +48,14 @@ def as_models_learn(panel: Panel, h: int, val_size: int | None = None, season_le
     return as_models_see(panel, season_length, most if val_size is None else val_size)
 
 
+def given_to(model: object, panel: Panel, filled: Panel) -> Panel:
+    """``filled``, or ``panel`` as it is for a model or fitted model that says by ``fills_itself`` that it cuts panels.
+
+    Filling before cutting would carry later values back across the cut.
+    """
+    return panel if getattr(model, "fills_itself", False) else filled
+
+
 def fill_seasonal(panel: Panel, season_length: int) -> Panel:
     """The panel with NaN replaced by the last known value a whole number of seasons before; NaN where there is none.
 

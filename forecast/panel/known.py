@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.panel.covariates import Covariates
+from forecast.panel.spans import Spans, offsets_of, ranges
 
 Int = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Known:
+class Known(Spans):
     """Covariates of each series at grid ordinals of their own: every row from the first to the last is there.
 
     They are known whatever the cutoff, so nothing ever cuts them: a panel that ends earlier keeps them whole.
@@ -27,19 +28,6 @@ class Known:
     covariates: Covariates
     offsets: Int
     first: Int
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-    @property
-    def lengths(self) -> Int:
-        """Rows of each series, shape (S,)."""
-        return np.diff(self.offsets)
-
-    @property
-    def last(self) -> Int:
-        """Ordinal of each series' last row, shape (S,)."""
-        return self.first + self.lengths - 1
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,17 +43,13 @@ class Known:
     def between(self, first: Int, lengths: Int) -> Known:
         """Rows from ordinal ``first[s]`` on, ``lengths[s]`` of them; missing where nothing is known."""
         series = np.repeat(np.arange(len(self), dtype=np.int64), lengths)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        ordinals = np.arange(len(series), dtype=np.int64) - np.repeat(offsets[:-1] - first, lengths)
-        return Known(self.covariates.at(self.rows(series, ordinals)), offsets, first)
+        return Known(self.covariates.at(self.rows(series, ranges(first, lengths))), offsets_of(lengths), first)
 
     def take(self, chosen: Int) -> Known:
         """The series at positions ``chosen``, in that order."""
         lengths = self.lengths[chosen]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        shift = self.offsets[:-1][chosen] - offsets[:-1]
-        rows = np.arange(int(offsets[-1]), dtype=np.int64) + np.repeat(shift, lengths)
-        return Known(self.covariates.take(rows), offsets, self.first[chosen])
+        rows = ranges(self.offsets[:-1][chosen], lengths)
+        return Known(self.covariates.take(rows), offsets_of(lengths), self.first[chosen])
 
     def at(self, chosen: Int) -> Known:
         """The series at positions ``chosen``, in that order; one without any row where that is -1."""
@@ -86,8 +70,7 @@ class Known:
         last = np.where(bare, self.last, np.where(empty, other.last, np.maximum(self.last, other.last)))
         whole = self.between(first, last - first + 1)
         both = self.covariates.followed_by(other.covariates)
-        series = np.repeat(np.arange(len(self), dtype=np.int64), whole.lengths)
-        ordinals = np.arange(len(series), dtype=np.int64) - np.repeat(whole.offsets[:-1] - first, whole.lengths)
+        series, ordinals = whole.series, whole.ordinals
         newer = other.rows(series, ordinals)
         rows = np.where(newer >= 0, len(self.covariates) + newer, self.rows(series, ordinals))
         return replace(whole, covariates=both.at(rows))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from forecast.panel.covariates import Covariates
 from forecast.panel.known import Known
+from forecast.panel.spans import Spans, offsets_of, ranges
 from forecast.schema import Schema
 from forecast.timeline import Stamps, Timeline
 
@@ -17,20 +18,8 @@ Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 
 
-def ranges(starts: Int, lengths: Int) -> Int:
-    """Concatenated ``arange(start, start + length)`` of every pair, without a loop.
-
-    >>> ranges(np.array([3, 10]), np.array([2, 3]))
-    array([ 3,  4, 10, 11, 12])
-    """
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if ends.size else 0
-    rows: Int = np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
-    return rows
-
-
 @dataclass(frozen=True)
-class Panel:
+class Panel(Spans):
     """Series on one regular grid; every row from a series' first stamp to its last is there.
 
     Attributes:
@@ -55,29 +44,6 @@ class Panel:
     hist: Covariates | None = None
     futr: Known | None = None
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def lengths(self) -> Int:
-        """Rows of each series, shape (S,)."""
-        return np.diff(self.offsets)
-
-    @property
-    def last(self) -> Int:
-        """Ordinal of each series' last row (its cutoff), shape (S,)."""
-        return self.first + self.lengths - 1
-
-    @property
-    def series(self) -> Int:
-        """The series number of each row, shape (N,)."""
-        return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
-
-    @property
-    def ordinals(self) -> Int:
-        """The grid ordinal of each row, shape (N,)."""
-        return ranges(self.first, self.lengths)
-
     def stamps(self) -> Stamps:
         """The time stamp of each row, shape (N,)."""
         return self.timeline.stamps(self.ordinals)
@@ -89,9 +55,8 @@ class Panel:
         stop = np.clip(stop, start, lengths)
         kept = stop - start
         rows = ranges(self.offsets[:-1] + start, kept)
-        offsets = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
         hist = None if self.hist is None else self.hist.take(rows)
-        return replace(self, values=self.values[rows], offsets=offsets, first=self.first + start, hist=hist)
+        return replace(self, values=self.values[rows], offsets=offsets_of(kept), first=self.first + start, hist=hist)
 
     def tail(self, length: int) -> Panel:
         """The last ``length`` rows of each series (all of a shorter one)."""
@@ -110,12 +75,11 @@ class Panel:
         chosen = np.asarray(chosen, dtype=np.int64)
         lengths = self.lengths[chosen]
         rows = ranges(self.offsets[chosen], lengths)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         return replace(
             self,
             ids=self.ids[chosen],
             values=self.values[rows],
-            offsets=offsets,
+            offsets=offsets_of(lengths),
             first=self.first[chosen],
             static=None if self.static is None else self.static.take(chosen),
             hist=None if self.hist is None else self.hist.take(rows),

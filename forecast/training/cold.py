@@ -25,6 +25,7 @@ from forecast.panel.readings import Readings, fit_readings
 from forecast.panel.units import CommonUnits, fit_common
 from forecast.training.calibration import calibration_starts, residuals
 from forecast.training.history import history_of
+from forecast.training.measure import Measure
 from forecast.training.neural import (
     FittedNeural,
     Prepared,
@@ -118,7 +119,7 @@ def _source(store: Store, trained: Int, held_out: Int, life: int) -> Source:
     number = torch.arange(len(trained) + 1)
     windows = Windows(number, first[trained] - number[:-1], len(trained))
     affine = Affine(np.zeros(len(first)), np.ones(len(first)))
-    return Source(store, affine, windows, first[held_out], held_out, input_size=1, h=life, common=True)
+    return Source(store, affine, windows, first[held_out], held_out, input_size=1, h=life, measure=Measure(common=True))
 
 
 def finish(model: Neural, trained: Prepared, outcome: Outcome) -> FittedCold:

@@ -13,14 +13,16 @@ import pandas as pd
 import torch
 from torch import nn
 
+from forecast.allocator import keep_freed_memory
 from forecast.conformal import Conformal, calibrate
 from forecast.errors import ConfigError, ForecastWarning
-from forecast.model import Fitted, Prediction, Task
+from forecast.model import Fitted, Prediction, Task, ascending
 from forecast.nets.averaged import averaged, members_of
-from forecast.nets.facts import Architecture, Facts, Needs, needs_of
+from forecast.nets.facts import Architecture, Facts, Needs, likelihood_of, needs_of
 from forecast.nets.heads import point_index
 from forecast.nets.regression import whole_net
-from forecast.nets.scaling import scale_window
+from forecast.nets.samples import paths_of
+from forecast.nets.scaling import Scaled
 from forecast.nets.summary import layer_table, parameter_count
 from forecast.panel.fill import fill_unknown
 from forecast.panel.panel import Panel
@@ -28,14 +30,15 @@ from forecast.panel.readings import UNREAD, Readings, fit_readings
 from forecast.panel.units import CommonUnits
 from forecast.training.calibration import calibration_starts, residuals
 from forecast.training.history import history_of
-from forecast.training.runtime import keep_freed_memory
+from forecast.training.likelihoods import check_values, classes_of, coded, distributed
+from forecast.training.measure import anchors, measure_of, told
 from forecast.training.settings import Training
 from forecast.training.source import Source, build_source, held_out_rows, least_past
 from forecast.training.stream_source import StreamSource
 from forecast.windows.gather import Batch, gather
 from forecast.windows.sampler import last_windows
 from forecast.windows.static import tell_strangers
-from forecast.windows.store import anchored, build_store, fit_affine, fit_ratio, has_unknown
+from forecast.windows.store import Affine, anchored, build_store, has_unknown
 
 if TYPE_CHECKING:
     from forecast.training.run import Outcome
@@ -140,12 +143,28 @@ class Neural:
             return prepare_cold(self, panel, task)
         seasons = supported_seasons(panel, task)
         needs = needs_of(self.architecture)
+        name = likelihood_of(self.architecture)
+        if name:
+            check_values(panel, name)
         input_size = self.architecture.input_size or derived_input_size(panel, task, seasons, needs)
         draw = (self.training.sampling, self.training.recency)
         held_out = held_out_rows(panel, least_past(input_size, task.season_length), task.h, task.val_size)
         roles = {"static": needs.static, "hist": needs.hist, "futr": needs.futr}
-        readings = fit_readings(panel.head(panel.lengths - held_out), **roles)
-        source = build_source(panel, input_size, task.h, task.season_length, task.val_size, needs, *draw, readings)
+        taught = panel.head(panel.lengths - held_out)
+        readings = fit_readings(taught, **roles)
+        classes = classes_of(taught) if name == "categorical" else ()
+        panel = coded(panel, classes)
+        source = build_source(
+            panel,
+            input_size,
+            task.h,
+            task.season_length,
+            task.val_size,
+            needs,
+            *draw,
+            readings,
+            measure_of(self.architecture),
+        )
         if not len(source.validation) and task.val_size is None:
             warnings.warn(
                 f"{self.name}: no series is long enough to hold out {task.h} rows; the last weights are kept and "
@@ -165,7 +184,11 @@ class Neural:
             static=static,
             hist=hist,
             futr=futr,
+            likelihood=name,
+            classes=classes,
         )
+        if source.measure.flat:
+            source = source.with_zeros()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed)
             net = whole_net(self.architecture, self.training.revin)(facts)
@@ -200,7 +223,7 @@ class Neural:
             self.architecture,
             facts,
             net,
-            intervals=None if facts.probs else calibrate(residuals(net, source, calibration_starts(source))),
+            intervals=None if facts.spread_out else calibrate(residuals(net, source, calibration_starts(source))),
             history=history_of(outcome, self.training, source.windows.total, len(source.validation)),
             ids=panel.ids if facts.series else None,
             readings=readings,
@@ -228,6 +251,31 @@ class FittedNeural:
         """Rows of its window: a shorter series is padded; ``None`` where whole series are read, however short."""
         return None if needs_of(self.architecture).whole else self.facts.input_size
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The probabilities between which it has quantiles."""
+        probs = self.facts.probs
+        return (probs[0], probs[-1]) if probs else (0.001, 0.999)
+
+    @property
+    def discrete(self) -> bool:
+        """Whether its quantiles are whole numbers."""
+        likelihood = self.facts.distribution
+        return likelihood is not None and likelihood.discrete
+
+    def sample(self, panel: Panel, h: int, samples: int, seed: int | None = None) -> Float | None:
+        """See :class:`forecast.model.Sampling`; of nets that sample, the others give ``None``."""
+        if not needs_of(self.architecture).samples:
+            return None
+        tell_strangers(panel, self.readings)
+        affine, windows = self.windows(panel)
+        paths = np.empty((len(panel), samples, h))
+        with torch.inference_mode():
+            for rows, scaled in windows:
+                drawn = paths_of(self.net, scaled.batch, samples, seed)[..., :h]
+                paths[rows] = scaled.restore(drawn.transpose(1, 2)).numpy().transpose(0, 2, 1)
+        return affine.inverse(paths)
+
     def predict(self, panel: Panel, h: int, probs: tuple[float, ...] = ()) -> Prediction:
         """Forecast ``h`` steps (at most the trained horizon) after the last row of each series.
 
@@ -241,6 +289,8 @@ class FittedNeural:
         return self._forecast(panel, h, probs)
 
     def _forecast(self, panel: Panel, h: int, probs: tuple[float, ...]) -> Prediction:
+        if self.facts.likelihood:
+            return distributed(self, panel, h, probs)
         output, spread = self._outputs(panel)
         output = output[:, :h]
         point = output[..., point_index(self.facts.probs)]
@@ -252,34 +302,38 @@ class FittedNeural:
 
     def _outputs(self, panel: Panel) -> tuple[Float, Float]:
         """The net's outputs (S, h, outputs) and each window's spread (S,), in original units."""
+        affine, windows = self.windows(panel)
+        outputs = np.empty((len(panel), self.facts.h, self.facts.outputs))
+        spread = np.empty(len(panel))
+        with torch.inference_mode():
+            for rows, scaled in windows:
+                outputs[rows] = scaled.restore(self.net(scaled.batch)).numpy()
+                spread[rows] = scaled.scale[:, 0].numpy()
+        return affine.inverse(outputs), spread * affine.spread
+
+    def windows(self, panel: Panel) -> tuple[Affine, Iterator[tuple[slice, Scaled]]]:
+        """The units of each series, and the last windows of some series at a time, as the net reads them."""
         size = self.facts.input_size
         tail = panel.tail(size)
+        measure = measure_of(self.architecture)
         if self.facts.channels == 1 and has_unknown(tail):
-            tail = fill_unknown(tail, "interpolate")
-        needs = needs_of(self.architecture)
+            tail = fill_unknown(tail, "ffill" if measure.common else "interpolate")
         # What is divided by the window's spread may come in any units; the rest needs those it was trained in.
-        units = fit_ratio(tail) if needs.levels else fit_affine(tail if needs.spread else panel)
-        affine = anchored(units, tail, panel)
+        units = measure.affine(tail if measure.spread or measure.levels else panel)
+        affine = units if measure.common else anchored(units, tail, panel)
         trained_as = None if self.ids is None else self.ids.get_indexer(panel.ids).astype(np.int64)
         masked = self.facts.channels == 2
         padding, ahead = size - tail.lengths, self.facts.h
         store = build_store(
             tail, affine, padding, indicator=masked, trained_as=trained_as, readings=self.readings, ahead=ahead
         )
-        outputs = np.empty((len(panel), self.facts.h, self.facts.outputs))
-        spread = np.empty(len(panel))
-        starts = last_windows(store, size)
-        with torch.inference_mode():
-            for rows in chunks(len(panel)):
-                output, scale = self._scaled_outputs(gather(store, starts[rows], size), needs)
-                outputs[rows] = output
-                spread[rows] = scale
-        return affine.inverse(outputs), spread * affine.spread
+        starts, places = last_windows(store, size), anchors(affine) if measure.flat else None
 
-    def _scaled_outputs(self, batch: Batch, needs: Needs) -> tuple[Float, Float]:
-        scaled = scale_window(batch, needs.levels, needs.spread)
-        restored = scaled.restore(self.net(scaled.batch))
-        return restored.numpy().astype(np.float64), scaled.scale[:, 0].numpy().astype(np.float64)
+        def scaled(rows: slice) -> Scaled:
+            batch = gather(store, starts[rows], size)
+            return measure.scaled(batch if places is None else told(batch, places[rows]))
+
+        return affine, ((rows, scaled(rows)) for rows in chunks(len(panel)))
 
     def _interpolated(self, output: Float, probs: tuple[float, ...]) -> Float:
         """Quantiles between the trained ones, linearly in probability."""
@@ -292,10 +346,11 @@ class FittedNeural:
             )
         place = np.interp(probs, known, np.arange(len(known)))
         low = np.floor(place).astype(int)
-        high = np.minimum(low + 1, len(known) - 1)
         share = place - low
-        result: Float = output[..., low] * (1.0 - share) + output[..., high] * share
-        return np.maximum.accumulate(result, axis=-1)
+        if not share.any():  # trained ones alone
+            return ascending(output if np.array_equal(low, np.arange(output.shape[-1])) else output[..., low])
+        high = np.minimum(low + 1, len(known) - 1)
+        return ascending(output[..., low] * (1.0 - share) + output[..., high] * share)
 
     def describe(self) -> dict[str, Any]:
         """Sizes, layers (of one net where several are averaged; ``parameters`` are those of all), learning curves."""

@@ -20,6 +20,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
+from forecast.allocator import keep_freed_memory
 from forecast.errors import ConfigError, TrainingError, out_of_memory, printable
 from forecast.filenames import folder_name
 from forecast.nets.facts import Facts
@@ -29,7 +30,7 @@ from forecast.training.finder import RateCurve, sweep
 from forecast.training.keeper import Keeper, ResumeOptimizer, as_best
 from forecast.training.module import ForecastModule, ValidationChunks
 from forecast.training.plateau import Plateau
-from forecast.training.runtime import device_type, in_bf16, keep_freed_memory, threads
+from forecast.training.runtime import device_type, in_bf16, threads
 from forecast.training.schedule import Budget, Chunks
 from forecast.training.settings import Training
 from forecast.training.source import Source

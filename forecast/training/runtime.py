@@ -1,19 +1,11 @@
-"""The process that training runs in: allocator and threads, handled once."""
+"""The process that training runs in: devices, precision and threads."""
 
 from __future__ import annotations
 
-import ctypes
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 import torch
-
-OPT_OUT = "FORECAST_KEEP_MALLOC"
-M_TRIM_THRESHOLD = -1
-M_MMAP_MAX = -4
 
 
 @contextmanager
@@ -46,22 +38,3 @@ def in_bf16(precision: str, device: str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.12 and later tell
     return device == "cpu" and any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
-
-
-@cache
-def keep_freed_memory() -> bool:
-    """Ask glibc to reuse large freed blocks instead of returning them to the system; once per process.
-
-    A recurrent layer allocates and frees its workspace every step; by default each goes through ``mmap`` and page
-    faults cost more than half of the training time. The price is resident memory (10-45 % seen). Set the
-    environment variable ``FORECAST_KEEP_MALLOC=1`` to leave the allocator alone. Returns whether it was changed;
-    other C libraries (musl, macOS, Windows) are left as they are.
-    """
-    if os.environ.get(OPT_OUT, "") not in ("", "0") or not sys.platform.startswith("linux"):
-        return False
-    libc = ctypes.CDLL(None)
-    if not hasattr(libc, "gnu_get_libc_version"):
-        return False
-    mmap_off = libc.mallopt(M_MMAP_MAX, 0)
-    trim_off = libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-    return bool(mmap_off and trim_off)

@@ -13,12 +13,13 @@ from torch import Tensor
 
 from forecast.errors import ConfigError, DataError, Fault, some
 from forecast.nets.facts import Needs
-from forecast.nets.scaling import Scaled, scale_window, unscaled
+from forecast.nets.scaling import Scaled
 from forecast.panel.panel import Panel
 from forecast.panel.readings import UNREAD, Readings
+from forecast.training.measure import Measure, anchors, told
 from forecast.windows.gather import Batch, gather
 from forecast.windows.sampler import Windows, training_windows
-from forecast.windows.store import Affine, Store, build_store, fit_affine, fit_ratio, has_unknown
+from forecast.windows.store import Affine, Store, build_store, has_unknown
 
 Int = npt.NDArray[np.int64]
 
@@ -76,11 +77,10 @@ class Source:
         windows: every training window.
         validation: start rows of the validation windows, shape (V,); V may be 0.
         validation_series: the series of each validation window, shape (V,).
-        levels: whether windows keep level and sign.
-        spread: whether windows are divided by their spread.
-        zeros: where zero of each series' original values lies in the store's units, shape (S,), for losses that ask.
+        measure: the units that windows are told in.
+        anchors: where zero and one of each series' original values lie in the store's units, shape (S, 2), for losses
+            that ask.
         whole: whether windows are whole series as far as possible; batches then take the series in turn.
-        common: whether the store is in units common to all series, which windows keep.
     """
 
     store: Store
@@ -90,15 +90,13 @@ class Source:
     validation_series: Int
     input_size: int
     h: int
-    levels: bool = False
-    spread: bool = True
-    zeros: Tensor | None = None
+    measure: Measure = Measure()
+    anchors: Tensor | None = None
     whole: bool = False
-    common: bool = False
 
     def scaled(self, batch: Batch) -> Scaled:
         """``batch`` in the units that the net works in."""
-        return unscaled(batch) if self.common else scale_window(batch, self.levels, self.spread)
+        return self.measure.scaled(batch)
 
     def batch(self, batch_size: int, seed: int, step: int, progress: float) -> Batch:
         """The training batch of ``step``: a pure function of its arguments."""
@@ -112,10 +110,10 @@ class Source:
         """The windows that begin at rows ``starts`` (B,), as they are at prediction, with their future beside."""
         device = self.store.values.device
         batch = gather(self.store, starts.to(device), self.input_size, self.h, progress)
-        if self.zeros is None:
+        if self.anchors is None:
             return batch
         series = torch.searchsorted(torch.from_numpy(self.store.offsets), starts, right=True) - 1
-        return batch._replace(zero=self.zeros[series].unsqueeze(1).to(device))
+        return told(batch, self.anchors[series].to(device))
 
     def _forgetting(self, batch: Batch, seed: int, step: int) -> Batch:
         """Some labels passed off as unknown, so that the net learns what to do about labels that it has never met."""
@@ -146,9 +144,9 @@ class Source:
                 yield table.places.numpy().tobytes()
 
     def with_zeros(self) -> Source:
-        """The same, whose batches tell where zero is: scaling hides it, and relative errors need it."""
-        zeros = -self.affine.center / self.affine.spread
-        return replace(self, zeros=torch.from_numpy(zeros.astype(np.float32)))
+        """The same, whose batches tell where zero and one are: scaling hides them, and relative errors and likelihoods
+        of original values need them."""
+        return replace(self, anchors=anchors(self.affine))
 
 
 def build_source(
@@ -161,11 +159,13 @@ def build_source(
     sampling: str = "windows",
     recency: float | None = None,
     readings: Readings = UNREAD,
+    measure: Measure | None = None,
 ) -> Source:
     """Cut ``panel`` into training and validation windows, as the architecture ``needs`` them.
 
     ``sampling`` and ``recency`` say how training windows are drawn, as for
     :func:`~forecast.windows.sampler.training_windows`. With ``readings`` batches carry covariates.
+    ``measure`` is in what units windows are told; by default as ``needs`` says.
 
     Raises ``DataError`` when no series is long enough for a single training window.
     """
@@ -173,7 +173,8 @@ def build_source(
     held_out = held_out_rows(panel, least, h, val_size)
     rows_before = one_window if needs.whole else padding_rows
     padding = rows_before(panel.lengths - held_out, input_size, h, least)
-    affine = (fit_ratio if needs.levels else fit_affine)(panel.head(panel.lengths - held_out))
+    measure = measure or Measure(needs.levels, needs.spread)
+    affine = measure.affine(panel.head(panel.lengths - held_out))
     indicator = bool(padding.any()) or has_unknown(panel)
     trained_as = np.arange(len(panel), dtype=np.int64) if needs.series else None
     store = build_store(panel, affine, padding, indicator=indicator, trained_as=trained_as, readings=readings, ahead=h)
@@ -190,8 +191,7 @@ def build_source(
         series,
         input_size,
         h,
-        levels=needs.levels,
-        spread=needs.spread,
+        measure=measure,
         whole=needs.whole > 0,
     )
 

@@ -15,7 +15,8 @@ import torch
 from forecast.nets.facts import Facts
 from forecast.nets.running import Running
 from forecast.nets.stream import StreamNet
-from forecast.panel.panel import Panel, ranges
+from forecast.panel.panel import Panel
+from forecast.panel.spans import ranges
 
 Int = npt.NDArray[np.int64]
 UInt = npt.NDArray[np.uint64]

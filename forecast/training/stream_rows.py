@@ -15,9 +15,9 @@ from forecast.nets.running import Running, running_mean, width
 from forecast.panel.panel import Panel
 from forecast.training.losses import LEAST_SEASONAL_ERROR
 from forecast.training.states import pieces
-from forecast.windows.gather import window_view
 from forecast.windows.sampler import content_order
 from forecast.windows.store import Affine, Store
+from forecast.windows.views import stretches
 
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
@@ -71,8 +71,7 @@ class RowStore:
 
     def stretch(self, first: Tensor, rows: int) -> Tensor:
         """``rows`` rows from ``first`` (B,) on, (B, rows, features); they run on into the next series."""
-        width = self.store.values.shape[1]
-        return torch.index_select(window_view(self.store.values, rows), 0, first).view(len(first), rows, width)
+        return stretches(self.store.values, first, rows)
 
     def ahead(self, spots: Spots, facts: Facts) -> Ahead:
         """What lies ahead of ``spots``."""
@@ -81,7 +80,7 @@ class RowStore:
         spread = self.scale[rows].unsqueeze(1)
         divisor = torch.where(spread > 0, spread, torch.ones_like(spread))
         steps = torch.arange(1, facts.h + 1, device=rows.device)
-        cells = torch.index_select(window_view(self.values, facts.h), 0, rows + 1).view(len(rows), facts.h, 2)
+        cells = stretches(self.values, rows + 1, facts.h)
         counts = cells[..., 1] * (place.unsqueeze(1) + steps < stop.unsqueeze(1))
         coming = [self._naive(rows, place, season, facts.h) for season in facts.seasons]
         return Ahead(
@@ -97,7 +96,7 @@ class RowStore:
     def _naive(self, rows: Tensor, place: Tensor, season: int, h: int) -> tuple[Tensor, Tensor]:
         """Values (N, h) that the seasonal naive method forecasts after ``rows``, and 1 where they are known."""
         back = torch.arange(h, device=rows.device) % season + 1 - season
-        cells = torch.index_select(window_view(self.values, season), 0, rows + 1 - season).view(len(rows), season, 2)
+        cells = stretches(self.values, rows + 1 - season, season)
         chosen = cells.index_select(1, back + season - 1)
         return chosen[..., 0], chosen[..., 1] * (place.unsqueeze(1) + back >= 0)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from forecast.windows.store import Store
+from forecast.windows.views import stretches
 
 
 class Batch(NamedTuple):
@@ -15,7 +15,7 @@ class Batch(NamedTuple):
 
     At prediction ``future`` is ``None``; ``progress`` runs from 0 to 1 over training and is 1 at prediction.
     ``series``, ``ordinal`` and ``static`` are there for nets that ask for them (:class:`~forecast.nets.facts.Needs`),
-    ``zero`` for losses that ask for it.
+    ``zero`` and ``unit`` for losses that ask for them.
     """
 
     past: Tensor  # (B, input_size), 0 where unknown
@@ -27,24 +27,18 @@ class Batch(NamedTuple):
     ordinal: Tensor | None = None  # (B,) grid ordinal of the first row of the past
     static: Tensor | None = None  # (B, F) encoded static features of the series
     zero: Tensor | None = None  # (B, 1) where zero of the original values lies
+    unit: Tensor | None = None  # (B, 1) how long one of the original values is
     hist: Tensor | None = None  # (B, input_size, H) encoded covariates known up to the cutoff
     futr: Tensor | None = None  # (B, input_size + h, F) encoded covariates known into the future
 
 
-def window_view(values: Tensor, width: int) -> Tensor:
-    """All windows of ``width`` rows as an overlapping view, shape (N - width + 1, width * C). Copies nothing."""
-    rows, channels = values.shape
-    return values.view(-1).as_strided((rows - width + 1, width * channels), (channels, 1))
-
-
 def gather(store: Store, starts: Tensor, input_size: int, h: int = 0, progress: float = 1.0) -> Batch:
     """The windows that begin at rows ``starts`` (B,): ``input_size`` rows of past, then ``h`` of future."""
-    width = input_size + h
-    rows = torch.index_select(window_view(store.values, width), 0, starts)
+    cells = stretches(store.values, starts, input_size + h)
     if not store.masked:
+        rows = cells[..., 0]
         future = rows[:, input_size:] if h else None
         return _identified(Batch(rows[:, :input_size], None, future, None, progress), store, starts)
-    cells = rows.view(-1, width, 2)
     values, known = cells[..., 0], cells[..., 1]
     if not h:
         return _identified(Batch(values, known, None, None, progress), store, starts)

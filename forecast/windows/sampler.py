@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from forecast.panel.spans import offsets_of
 from forecast.windows.store import Store
 
 Int = npt.NDArray[np.int64]
@@ -86,7 +87,7 @@ def training_windows(
     """
     order = content_order(store)
     counts = np.maximum(store.lengths - held_out - width + 1, 0)[order]
-    cumulative = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    cumulative = offsets_of(counts)
     base = store.offsets[:-1][order] - cumulative[:-1]
     total = int(cumulative[-1])
     chances = None

@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from forecast.panel.fill import previous_known
-from forecast.panel.panel import Panel, ranges
+from forecast.panel.panel import Panel
 from forecast.panel.readings import UNREAD, Readings
-from forecast.windows.static import StaticTable, static_table
+from forecast.panel.segments import sums
+from forecast.panel.spans import offsets_of, ranges
+from forecast.windows.encoded import EncodedTable
+from forecast.windows.static import static_table
 from forecast.windows.tracks import Track, futr_track, hist_track
 
 Float = npt.NDArray[np.float64]
@@ -44,12 +47,10 @@ class Affine:
 
 
 def _segment_mean(values: Float, weights: Float, offsets: Int) -> Float:
-    # The number put at the end is a segment of its own: in the last one it would change the order of its sum.
-    counts = np.add.reduceat(np.append(weights, 0.0), offsets)[:-1]
+    counts = sums(weights, offsets)
     # Divide before summing: values near the top of float64's range must not overflow.
     share = weights / np.maximum(np.repeat(counts, np.diff(offsets)), 1.0)
-    total = np.add.reduceat(np.append(values * share, 0.0), offsets)[:-1]
-    return np.where(np.diff(offsets) > 0, total, 0.0)
+    return sums(values * share, offsets)
 
 
 def fit_ratio(panel: Panel) -> Affine:
@@ -106,7 +107,7 @@ class Identity:
     offsets: Tensor
     series: Tensor
     first: Tensor
-    static: StaticTable | None = None
+    static: EncodedTable | None = None
     hist: Track | None = None
     futr: Track | None = None
 
@@ -151,7 +152,7 @@ class Store:
         return np.diff(self.offsets)
 
     @property
-    def static(self) -> StaticTable | None:
+    def static(self) -> EncodedTable | None:
         """The static features of its series, where nets read them."""
         return None if self.identity is None else self.identity.static
 
@@ -181,7 +182,7 @@ def build_store(
     z = affine.forward(panel.values, panel.series)
     known = np.isfinite(z)
     lengths = panel.lengths + padding
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    offsets = offsets_of(lengths)
     rows = ranges(offsets[:-1] + padding, panel.lengths)
     values = np.zeros((int(offsets[-1]), 2 if indicator else 1), dtype=np.float32)
     values[rows, 0] = np.where(known, z, 0.0)

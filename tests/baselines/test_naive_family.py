@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecast.baselines.naive import Drift, HistoricMean, Naive, Naive2, SeasonalNaive
-from forecast.baselines.segments import blocks, offsets_of
+from forecast.baselines.segments import blocks
 from forecast.errors import ConfigError
 from forecast.model import Fitted, Model, Task
+from forecast.panel.spans import offsets_of
 
 NAN = float("nan")
 FAMILY = [Naive(), SeasonalNaive(), Drift(), HistoricMean(), Naive2()]

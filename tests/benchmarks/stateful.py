@@ -17,7 +17,7 @@ from forecast.panel.append import append
 from forecast.panel.panel import Panel
 from forecast.training.neural import Neural
 from forecast.training.run import Job, train
-from forecast.training.runtime import keep_freed_memory
+from forecast.allocator import keep_freed_memory
 from forecast.training.stateful import FittedStateful
 from forecast.training.states import States
 from forecast.training.stream_source import JUDGED

@@ -11,10 +11,10 @@ from forecast.models import LSTM, SegRNN
 from forecast.nets.facts import Facts
 from forecast.nets.scaling import scale_window
 from forecast.training.run import Job, train
-from forecast.training.runtime import keep_freed_memory
+from forecast.allocator import keep_freed_memory
 from forecast.training.settings import Training
 from forecast.training.source import Source, build_source
-from forecast.windows.gather import window_view
+from forecast.windows.views import window_view
 from tests.benchmarks.panels import random_panel
 from tests.benchmarks.table import print_table
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from forecast import ConfigError, DataError, ForecastWarning, Schema
 from forecast.ingest.door import read_panel, to_panel
 from forecast.ingest.features import feature_column
+from forecast.ingest.terms import Terms
 from forecast.panel.append import append
 from forecast.panel.covariates import Covariates, Labels, Numbers
 from forecast.panel.fill import as_models_see
@@ -180,7 +181,7 @@ def test_a_column_that_cannot_be_read_is_named_with_series_row_and_remedy(case, 
     schema = Schema(hist_exog=("price", "weather"), futr_exog=("promo",), on_bad_series=policy)
     if policy == "skip" and " in series " in message:
         with pytest.warns(ForecastWarning, match=message):
-            reading = read_panel(frame, schema, "D")
+            reading = read_panel(frame, Terms(schema, "D"))
         assert len(reading.panel) == len(reading.bad) == 1
         return
     with pytest.raises(DataError, match=message):
@@ -199,7 +200,7 @@ def test_a_bad_series_is_mended_and_the_others_keep_their_covariates():
     schema = Schema(hist_exog=("price", "weather"), futr_exog=("promo",), on_bad_series="fallback")
     frame = pd.concat([long(price=[0, np.inf, 20, 30, 40, 50, 60.0]), long().iloc[[2]].assign(y=9.0, price=5.0)])
     with pytest.warns(ForecastWarning):
-        reading = read_panel(frame, schema, "D")
+        reading = read_panel(frame, Terms(schema, "D"))
     assert list(reading.bad) == ["a"]
     mended = table(reading.panel)
     assert mended["price"].fillna(-1).tolist() == [0, -1, 5, 30, 40, 50, 60]
@@ -221,13 +222,13 @@ def test_a_covariate_has_one_role():
 
 def test_columns_are_of_the_kind_they_were_when_fitting():
     known = to_panel(long(weather=[1, 2, 3, 4, 5, 6, 7]).astype({"weather": str}), SCHEMA, "D")
-    again = to_panel(long(weather=[1, 2, 3, 4, 5, 6, 7]), SCHEMA, "D", known=known)
+    again = read_panel(long(weather=[1, 2, 3, 4, 5, 6, 7]), Terms(SCHEMA, "D", known)).panel
     assert again.hist is not None
     assert cells(again.hist.column("weather")) == ["1", "2", "3", "4", "5", "6", "7"]
     with pytest.raises(
         DataError, match=r"price: it was numeric when fitting and holds 'dear' now in series 'a' at row 1"
     ):
-        to_panel(long(price=[0, "dear", 2, 3, 4, 5, 6]), SCHEMA, "D", known=known)
+        read_panel(long(price=[0, "dear", 2, 3, 4, 5, 6]), Terms(SCHEMA, "D", known))
 
 
 def test_a_cut_takes_what_was_known_up_to_it_and_nothing_of_what_is_known_ahead():
@@ -251,7 +252,7 @@ def test_appending_is_reading_everything_at_once(keep, gap):
     frame = whole.drop(index=[2] if gap else [])
     first = frame["ds"] <= pd.Timestamp(2024, 1, 1 + keep)
     history = to_panel(frame[first], SCHEMA, "D")
-    new = to_panel(frame[~first], SCHEMA, history=history, known=history)
+    new = read_panel(frame[~first], Terms(SCHEMA, known=history, onward=True)).panel
     both, expected = append(history, new), to_panel(frame, SCHEMA, "D")
     assert both.ids.tolist() == expected.ids.tolist()
     pd.testing.assert_frame_equal(table(both), table(expected))

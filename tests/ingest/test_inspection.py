@@ -17,6 +17,7 @@ from forecast import ConfigError, DataError, Forecaster, Schema, inspect, load_d
 from forecast.cli import main
 from forecast.ingest.door import read_panel
 from forecast.ingest.inspection import Inspection
+from forecast.ingest.terms import Terms
 from tests.ingest.test_bad_inputs import CASES
 from tests.ingest.test_time_inputs import CASES as TIME_CASES
 
@@ -112,7 +113,7 @@ def test_a_feature_with_holes_is_not_static_until_they_are_filled():
     frame = shop()
     frame.loc[3, "shelf"] = NAN
     assert "filled in" in why(inspect(frame), "shelf")
-    assert read_panel(frame, inspect(frame).schema()).panel.static.names == ("brand",)
+    assert read_panel(frame, Terms(inspect(frame).schema())).panel.static.names == ("brand",)
 
 
 def test_several_columns_make_up_the_id_and_the_python_code_joins_them(tmp_path):
@@ -193,7 +194,7 @@ def test_lengths_and_gaps_are_those_of_the_panel(seed):
     kept[[0, 1, 30, 31, 60, 61]] = True
     frame = frame[kept].sample(frac=1, random_state=seed % 1000)
     (grid,) = inspect(frame).survey.grids
-    panel = read_panel(frame, Schema(), "D").panel.take(np.arange(3))
+    panel = read_panel(frame, Terms(freq="D")).panel.take(np.arange(3))
     at = panel.ids.get_indexer(grid.ids)
     assert grid.lengths.tolist() == panel.lengths[at].tolist()
     assert grid.gaps.tolist() == [
@@ -259,7 +260,7 @@ def test_whatever_comes_in_is_looked_at_and_the_doors_faults_are_listed(case):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            read_panel(data, found.schema(), None)
+            read_panel(data, Terms(found.schema()))
         except DataError as error:
             refused = error.report
     if not found.survey.several:

@@ -63,7 +63,7 @@ def test_the_level_is_the_last_known_value_when_the_end_is_unknown():
 
 @given(st.lists(st.floats(-1e8, 1e8, width=32), min_size=5, max_size=5))
 def test_ordered_quantiles_never_cross(free):
-    ordered = Ordered((0.1, 0.3, 0.5, 0.7, 0.9))(torch.tensor(free))
+    ordered = Ordered(Facts(8, 4, probs=(0.1, 0.3, 0.5, 0.7, 0.9)))(torch.tensor(free))
     assert (ordered.diff() >= 0).all()
     assert ordered[2] == torch.tensor(free)[2]
 
@@ -86,7 +86,7 @@ def test_without_a_season_the_skip_is_the_last_value():
 
 def test_full_teacher_forcing_in_one_call_equals_the_loop():
     torch.manual_seed(0)
-    decoder = Recursive("lstm", 6, 1, 4, (), 0.0, teacher_forcing=1.0).train()
+    decoder = Recursive("lstm", 6, 1, Facts(8, 4), 0.0, teacher_forcing=1.0).train()
     state = (torch.randn(1, 3, 6), torch.randn(1, 3, 6))
     skip, truth = torch.randn(3, 4, 1), torch.randn(3, 4)
     at_once = decoder(state, skip, Batch(torch.randn(3, 5), None, truth, None, progress=0.0))
@@ -97,7 +97,7 @@ def test_full_teacher_forcing_in_one_call_equals_the_loop():
 
 def test_a_recursive_decoder_sees_no_truth_at_prediction():
     torch.manual_seed(0)
-    decoder = Recursive("gru", 6, 1, 4, (), 0.0, teacher_forcing=1.0).eval()
+    decoder = Recursive("gru", 6, 1, Facts(8, 4), 0.0, teacher_forcing=1.0).eval()
     state, skip, past = torch.randn(1, 3, 6), torch.zeros(3, 4, 1), torch.randn(3, 5)
     one = decoder(state, skip, Batch(past, None, torch.full((3, 4), 1e9), None, 0.0))
     two = decoder(state, skip, Batch(past, None, None, None, 1.0))
@@ -106,7 +106,7 @@ def test_a_recursive_decoder_sees_no_truth_at_prediction():
 
 def test_teacher_forcing_fades_with_progress():
     torch.manual_seed(0)
-    decoder = Recursive("gru", 6, 1, 4, (), 0.0, teacher_forcing=1.0).train()
+    decoder = Recursive("gru", 6, 1, Facts(8, 4), 0.0, teacher_forcing=1.0).train()
     state, skip, past, truth = torch.randn(1, 3, 6), torch.zeros(3, 4, 1), torch.randn(3, 5), torch.randn(3, 4)
     free = decoder(state, skip, Batch(past, None))
     torch.testing.assert_close(decoder(state, skip, Batch(past, None, truth, None, progress=1.0)), free)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from forecast.errors import ConfigError, DataError
 from forecast.panel.append import append
 from forecast.panel.fill import fill_unknown
-from forecast.panel.panel import Panel, ranges
+from forecast.panel.panel import Panel
+from forecast.panel.spans import ranges
 from forecast.panel.split import actuals, known_at, rolling_cutoffs
 from forecast.schema import Schema
 from forecast.timeline import fit_timeline

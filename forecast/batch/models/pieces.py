@@ -14,7 +14,7 @@ from forecast.baselines.series import WIDEST
 from forecast.batch.models.failures import FAILURES, hopeless, in_words
 from forecast.batch.points import reached
 from forecast.errors import out_of_memory
-from forecast.model import Fitted, Prediction
+from forecast.model import Fitted, Prediction, ascending
 from forecast.panel.calendar import with_calendar
 from forecast.panel.fill import as_models_see
 from forecast.panel.newest import newest_known
@@ -168,8 +168,9 @@ class _Asking:
         if good.size:
             place = {int(at): number for number, at in enumerate(good.tolist())} if prediction.reasons else {}
             reasons = {place[at]: why for at, why in prediction.reasons.items() if at in place}
-            quantiles = np.maximum.accumulate(np.asarray(prediction.quantiles)[good], axis=-1)
-            yield Answer(piece.rows[good], Prediction(prediction.point[good], quantiles, self.probs, reasons))
+            kept: slice | Int = slice(None) if len(good) == len(piece.rows) else good  # all of them without a copy
+            point, quantiles = np.asarray(prediction.point)[kept], np.asarray(prediction.quantiles)[kept]
+            yield Answer(piece.rows[good], Prediction(point, ascending(quantiles), self.probs, reasons))
         for at in np.flatnonzero(piece.asked & ~finite).tolist():
             yield Answer(piece.rows[[at]], prediction.reasons.get(at, "the forecast is not finite"))
         if (piece.asked & absurd).any():

@@ -1,0 +1,1 @@
+"""Conformal intervals around any model: split, cross, and adaptive ones that go on learning."""
