@@ -74,14 +74,19 @@ def backtest(
             started = time.monotonic()
             if taught is not None:
                 fitted[name] = model.fit(given_to(model, good, taught), task)
-            elif isinstance(fitted[name], Advancing) and getattr(fitted[name], "adapts", False):
-                fitted[name] = fitted[name].advanced(good)
+            else:
+                fitted[name] = _kept_up(fitted[name], good)
             predictions[name] = predicted(fitted[name], seen, task.h, asked.probs, bad, task.season_length)
             seconds[name] += time.monotonic() - started
             for reason in predictions[name].reasons.values():
                 reasons[name][reason] = reasons[name].get(reason, 0) + 1
         frames.append(forecast_frame(panel, past, cutoff[past.chosen], predictions, task.h, asked))
     return Backtest(pd.concat(frames, ignore_index=True), fitted, seconds, reasons)
+
+
+def _kept_up(fitted: Fitted, panel: Panel) -> Fitted:
+    """``fitted`` as it stands after the rows of ``panel``, where it says by ``adapts`` that it learns from such."""
+    return fitted.advanced(panel) if getattr(fitted, "adapts", False) and isinstance(fitted, Advancing) else fitted
 
 
 def _taught(good: Panel, past: Panel, task: Task) -> Panel:

@@ -157,7 +157,7 @@ def run_predict(config: Config, run_dir: Path) -> Path:
     target = Path(config["output"] or run_dir / FORECASTS)
     check_table_name(target)
     progress = truth("progress", config["progress"])
-    wanted(config["level"], config["quantiles"])
+    wanted(config["level"], config["quantiles"], config["statistics"])
     forecaster = Forecaster.load(config["saved"])
     source = config["source"]
     frame = None
@@ -165,7 +165,9 @@ def run_predict(config: Config, run_dir: Path) -> Path:
         frame = (
             catalog.load(source, progress=progress) if source in catalog.cards() else read(source, forecaster.schema)
         )
-    asked = {"level": config["level"] or None, "quantiles": config["quantiles"] or None}
+    asked = {name: config[name] or None for name in ("level", "quantiles", "statistics")}
+    if config["samples"] is not None:
+        asked = {"samples": config["samples"]}
     tables = {"futr_df": config["futr"], "static_df": config["static"]}
     forecasts = forecaster.predict(frame, h=config["h"], **tables, **asked)
     write_frame(target, forecasts)

@@ -17,14 +17,14 @@ from forecast.arguments import budgeted, named_models
 from forecast.backtest import backtest
 from forecast.bad_series import Bad, good_series, in_words, listed, noted, predicted
 from forecast.checks import truth, whole_number
-from forecast.errors import ConfigError, DataError, Fault, NotFittedError, some
+from forecast.errors import ConfigError, NotFittedError, some
 from forecast.forecasts import Wanted, check_reach, forecast_frame, future_frame, wanted
-from forecast.frequencies import Frequencies, by_frequency, is_several, loaded, refuse_parts
+from forecast.frequencies import Frequencies, by_frequency, is_several, refuse_parts
 from forecast.ingest.door import Reading, read_panel
 from forecast.ingest.future import asked_future
+from forecast.ingest.like import check_ids, read_like
 from forecast.ingest.static import read_static, with_newborn, with_static
 from forecast.ingest.terms import Terms
-from forecast.ingest.validate import zone_problem
 from forecast.intervals.calibrated import with_intervals
 from forecast.intervals.settings import Intervals
 from forecast.model import Advancing, Fitted, Prediction, Task, check_features, check_newborn, tell_short
@@ -33,9 +33,10 @@ from forecast.panel.calendar import calendar_of, with_calendar
 from forecast.panel.fill import as_models_learn, as_models_see, given_to
 from forecast.panel.panel import Panel
 from forecast.panel.split import rolling_cutoffs
-from forecast.panel.time_functions import TimeFunction, check_functions, checked_functions
+from forecast.panel.time_functions import TimeFunction, checked_functions
 from forecast.paths import MOST_SAMPLES
 from forecast.report.outliers import outlier_frame, tell_outliers
+from forecast.restored import restored
 from forecast.scenarios import Framed, Query, Question, crossing_frame, path_frame
 from forecast.schema import Schema
 
@@ -326,7 +327,7 @@ class Forecaster:
 
         history, task = self._ready()
         new = read_panel(new_rows, Terms(self.schema, known=history, onward=True), static_df)
-        self._check_ids(new.panel, history)
+        check_ids(new.panel, history)
         panel = append(history, new.panel)
         bad = {**self._bad, **in_words(new.bad)}
         if any(isinstance(fitted, Advancing) for fitted in self._fitted.values()):
@@ -351,26 +352,11 @@ class Forecaster:
         ``time_features`` has the functions of time that it was fitted with, if any, by the same names.
         Raises ``ArtifactError`` for a missing, damaged, foreign or newer model, ``ConfigError`` for missing functions.
         """
-        stored = artifact.read(folder)
-        functions = check_functions(time_features, persist.function_names(stored.facts))
-        return loaded(stored, cls, functions) if persist.PARTS in stored.facts else cls._from(stored, functions)
+        return restored(artifact.read(folder), cls, time_features)
 
-    @classmethod
-    def _from(cls, stored: artifact.Artifact, functions: Mapping[str, TimeFunction]) -> Forecaster:
-        saved = persist.from_artifact(stored, functions)
-        schema = saved.panel.schema
-        whole = cls(
-            saved.models,
-            saved.task.h,
-            saved.panel.timeline.freq,
-            season_length=saved.task.season_length,
-            seed=saved.task.seed,
-            progress=saved.task.progress,
-            time_features=functions,
-            **schema.options(),
-        )
-        whole._fitted, whole._panel, whole._task, whole._bad = saved.fitted, saved.panel, saved.task, saved.bad
-        return whole
+    def _resume(self, saved: persist.Saved) -> None:
+        """Go on with what was fitted before."""
+        self._fitted, self._panel, self._task, self._bad = saved.fitted, saved.panel, saved.task, saved.bad
 
     @by_frequency
     def _artifact(self) -> artifact.Artifact:
@@ -418,7 +404,11 @@ class Forecaster:
         self._ready()
         rows = []
         for name, fitted in self._fitted.items():
-            layers = fitted.describe().get("layers") or [{"kind": type(self.models[name]).__name__, "parameters": 0}]
+            told, kind = fitted.describe(), type(getattr(self.models[name], "inner", self.models[name])).__name__
+            layers = list(told.get("layers") or [{"kind": kind, "parameters": 0}])
+            if "intervals" in told:
+                how = f"{told['intervals']['method']} conformal"
+                layers.append({"layer": "intervals", "kind": how, "parameters": 0})
             rows += [{"model": name, "layer": "", "shape": "", **layer} for layer in layers]
         return pd.DataFrame(rows, columns=["model", "layer", "kind", "shape", "parameters"])
 
@@ -449,24 +439,8 @@ class Forecaster:
         table = None if static_df is None else read_static(static_df, self.schema, history.static)
         if df is None:
             return with_newborn(with_static(history, table, history), table, history), self._bad
-        panel, bad = self._read_like(df, static_df, history)
-        return with_newborn(panel, table, history), bad
-
-    def _read_like(self, df: Any, static_df: Any, history: Panel) -> tuple[Panel, Bad]:
-        reading = read_panel(df, Terms(self.schema, history.timeline.freq, history), static_df)
-        panel = reading.panel
-        self._check_ids(panel, history)
-        new, old = panel.timeline.tz, history.timeline.tz
-        if (new is None) != (old is None):
-            remedy = f"Use .dt.tz_localize({old!r}), or fit again on times of this kind."
-            raise DataError(Fault(self.schema.time_col, zone_problem(new, old), remedy))
-        return panel, in_words(reading.bad)
-
-    def _check_ids(self, panel: Panel, history: Panel) -> None:
-        fitted, given = (index.inferred_type for index in (history.ids, panel.ids))
-        if fitted != given:
-            problem = f"ids were {fitted} when fitting and are {given} now"
-            raise DataError(Fault(self.schema.id_col, problem, "Convert them to the type used in fit."))
+        reading = read_like(df, self.schema, history, static_df)
+        return with_newborn(reading.panel, table, history), in_words(reading.bad)
 
     def _new_task(self, panel: Panel, val_size: int | None) -> Task:
         season = self.season_length or panel.timeline.season_length

@@ -22,9 +22,8 @@ from forecast.ingest.pieces import Owned, Piece, collected, in_pieces
 from forecast.ingest.read import read
 from forecast.ingest.static import TABLE as STATIC
 from forecast.ingest.terms import Terms
-from forecast.panel.time_functions import TimeFunction
 from forecast.persist import PARTS
-from forecast.saved_ids import ids_json, restored_ids
+from forecast.saved_ids import ids_json
 from forecast.schema import Schema
 from forecast.timeline import fit_timeline
 
@@ -270,37 +269,3 @@ def _stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     whole = pd.concat(frames, ignore_index=True)
     whole.attrs = {ATTRIBUTE: bad} if bad else {}
     return whole
-
-
-def loaded(stored: Artifact, cls: type[Forecaster], functions: Mapping[str, TimeFunction]) -> Forecaster:
-    """A fitted Forecaster of several frequencies from what ``save`` wrote. Raises ``ArtifactError``."""
-    try:
-        facts = stored.facts
-        parts = [cls._from(own, functions) for own in _split(stored)]
-        given = facts["freq"] if facts["freq"] == EACH else dict(facts["freq"])
-        first = parts[0]
-        options = {**first._options(), "seed": first.seed, "progress": first.progress}
-        whole = cls(first.models, first.h, given, season_length=facts["season_length"], **options)
-        if whole._several is None:
-            raise ArtifactError(MISFIT)
-        whole._several.take_over(parts, restored_ids(stored.arrays["history"]["ids"]))
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        if isinstance(error, ArtifactError):
-            raise
-        raise ArtifactError(MISFIT) from error
-    return whole
-
-
-def _split(stored: Artifact) -> list[Artifact]:
-    """The saved model of each frequency."""
-    everything = stored.facts[PARTS]
-    if not isinstance(everything, list) or not everything:
-        raise ArtifactError(MISFIT)
-    return [Artifact(facts, _own(stored.arrays, f"{number}.")) for number, facts in enumerate(everything)]
-
-
-def _own(arrays: Mapping[str, Mapping[str, Any]], prefix: str) -> dict[str, dict[str, Any]]:
-    return {
-        group: {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
-        for group, named in arrays.items()
-    }

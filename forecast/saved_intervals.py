@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from forecast.conformal import check_sides
 from forecast.errors import ConfigError
-from forecast.intervals.calibrated import CalibratedModel, FittedCalibrated
+from forecast.intervals.calibrated import CalibratedModel
+from forecast.intervals.fitted import FittedCalibrated
 from forecast.intervals.scale import LocalScale
 from forecast.intervals.settings import Intervals
-from forecast.intervals.trackers import Trackers, check_trackers
+from forecast.intervals.trackers import STATE, Trackers, check_trackers
 from forecast.model import Fitted, Model, Task
 from forecast.models import build
 from forecast.saved_ids import ids_json, restored_ids
@@ -42,7 +43,7 @@ def calibrated_arrays(fitted: FittedCalibrated) -> dict[str, Array]:
 
 def tracker_arrays(trackers: Trackers) -> dict[str, Array]:
     """The state of adaptive intervals, and of which series."""
-    arrays = {f"tracker.{name}": getattr(trackers, name) for name in ("last", "moves", "belief")}
+    arrays = {f"tracker.{name}": getattr(trackers, name) for name in STATE}
     return arrays | {"tracker.ids": np.frombuffer(ids_json(trackers.ids), dtype=np.uint8)}
 
 
@@ -71,5 +72,5 @@ def restored_calibrated(
 
 def restored_trackers(arrays: Mapping[str, Array], h: int, settings: Intervals) -> Trackers:
     """What :func:`tracker_arrays` gave. Raises ``ConfigError`` or ``ArtifactError`` where it does not fit."""
-    own = {name: arrays[f"tracker.{name}"] for name in ("last", "moves", "belief")}
-    return check_trackers(restored_ids(arrays["tracker.ids"]), h=h, settings=settings, **own)
+    own = {name: arrays[f"tracker.{name}"] for name in STATE}
+    return check_trackers(restored_ids(arrays["tracker.ids"]), own, h, settings)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.errors import ArtifactError, ConfigError
+from forecast.intervals.fitted import FittedCalibrated
 from forecast.model import Fitted, Model, Task
 from forecast.models import LARGEST_SIZE, build, check_architecture, class_named, entries
 from forecast.panel.panel import Panel

@@ -67,7 +67,7 @@ class Transformed:
 
     def __post_init__(self) -> None:
         if getattr(self.model, "fills_itself", False) or hasattr(self.model, "intervals"):
-            raise ConfigError("Transformed: the model has intervals already. Ask for them last, Calibrated(Transformed(…)).")
+            raise ConfigError("Transformed: the model has intervals already. Ask for those last: intervals='split'.")
         if isinstance(self.model, (Transformed, TransformedModel)):
             raise ConfigError("Transformed: the model is transformed already. Name all transforms in one list.")
         object.__setattr__(self, "transforms", as_transforms(self.transforms))

@@ -78,7 +78,7 @@ forecast predict: forecast with a saved model
   data=NAME|FILE      new history; by default the history that was saved with the model
   static=FILE         static features of series that are new; cold_start forecasts those that have no rows, too
   futr=FILE           the columns of data.futr_exog, a row for each series and step to forecast
-  h, level, quantiles, output=FILE.csv|FILE.parquet, progress
+  h, level, quantiles, statistics=[mean,median], samples=100, output=FILE.csv|FILE.parquet, progress
 """,
     "report": """\
 forecast report: write the HTML report of a backtest again

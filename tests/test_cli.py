@@ -90,6 +90,10 @@ def test_fit_then_predict_on_a_file_with_an_awkward_name(table):
     assert len(out) == 9
     assert main(["predict", "model=my model", f"data={table}", "h=1", "output=new.parquet"]) == 0
     assert len(pd.read_parquet("new.parquet")) == 3
+    assert main(["predict", "model=my model", "samples=5", "output=futures.parquet"]) == 0
+    assert len(pd.read_parquet("futures.parquet")) == 9 * 5
+    assert main(["predict", "model=my model", "level=[]", "statistics=[mean,median]", "output=means.csv"]) == 0
+    assert list(pd.read_csv("means.csv").columns) == ["unique_id", "ds", "lstm", "lstm-mean", "lstm-median"]
 
 
 def test_describe_prints_what_a_model_is(table, capsys):

@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 
 from forecast import Forecaster, ForecastError, ForecastWarning, Schema, Training, evaluate, wide_to_long
+from forecast.batch.demands import SideTables
 from forecast.batch.hashing import data_hash
 from forecast.batch.quarantine import inspect_rows
 from forecast.ingest.door import to_panel
+from forecast.ingest.terms import Terms
 from forecast.models import LSTM
 from forecast.report.html import Report, render
 
@@ -128,7 +130,7 @@ CALLS: dict[str, Callable[[Frames, tuple[Forecaster, Forecaster]], Any]] = {
     "evaluate": lambda f, _: evaluate(f["cv"], to_panel(given_frames()["df"]), 7),
     "report": lambda f, _: report(f),
     "wide_to_long": lambda f, _: wide_to_long(f["wide"], "ds" if "ds" in f["wide"] else None),
-    "rows of a job": lambda f, _: inspect_rows(f["df"], Schema(), "D", static=f["static_df"]),
+    "rows of a job": lambda f, _: inspect_rows(f["df"], Terms(freq="D"), side=SideTables(f["static_df"])),
     "hash of a job's rows": lambda f, _: data_hash(f["df"], Schema()),
 }  # fmt: skip
 

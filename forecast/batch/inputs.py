@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from forecast.batch.demands import Demands, SideTables
 from forecast.batch.grown import RefusedError, grown, snapshot_of
 from forecast.batch.hashing import RowSums, row_sums, table_hash
 from forecast.batch.known import Arrival, known_rows
@@ -19,6 +20,7 @@ from forecast.batch.quarantine import Inspection, inspect_rows, judged
 from forecast.batch.snapshot import Recalled, Snapshot
 from forecast.errors import ConfigError, Fault
 from forecast.ingest.read import read
+from forecast.ingest.terms import Terms
 from forecast.ingest.traits import with_traits
 from forecast.panel.panel import Panel
 
@@ -100,20 +102,8 @@ def _all_rows(
     """From all rows that were known among ``read_rows``."""
     static, future = _static(job), None if job.future is None else read(job.future, job.schema)
     sums = row_sums(rows, job.schema)
-    inspection = inspect_rows(
-        rows,
-        job.schema,
-        job.freq,
-        job.contract,
-        slot,
-        zone=job.zone,
-        delay=job.delay,
-        known_col=job.known_col,
-        previous_ids=previous_ids,
-        static=static,
-        future=future,
-        h=job.h,
-    )
+    terms, side = Terms(job.schema, job.freq), SideTables(static, future, job.h)
+    inspection = inspect_rows(rows, terms, _demands(job, slot, previous_ids), side)
     return _inputs(job, inspection, sums, static, read_rows, future), sums, inspection
 
 
@@ -126,11 +116,14 @@ def _new_rows(job: Job, slot: datetime, previous_ids: pd.Index | None, snapshot:
         panel, faults = with_traits(panel, reading.frame, static, None, set())
         if faults:
             raise RefusedError(f"the features of a series have a fault: {faults[0]}")
-    arrival = Arrival(job.freq, slot, job.zone, job.delay)
-    inspection = judged(panel, now.sums.rows, job.contract, arrival, previous_ids)
+    inspection = judged(panel, now.sums.rows, _demands(job, slot, previous_ids))
     inputs = _inputs(job, inspection, now.sums, static, now.sums.rows)
     story = {"since": snapshot.slot, "new_rows": len(reading.frame), "why": ""}
     return replace(inputs, snapshot=now, reading=story)
+
+
+def _demands(job: Job, slot: datetime, previous_ids: pd.Index | None) -> Demands:
+    return Demands(job.contract, Arrival(job.freq, slot, job.zone, job.delay), job.known_col, previous_ids)
 
 
 def _inputs(

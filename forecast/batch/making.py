@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from forecast.batch.grown import why_not
@@ -19,6 +20,7 @@ from forecast.batch.key import RunKey
 from forecast.batch.ledger.ledger import Ledger
 from forecast.batch.ledger.records import RunRecord
 from forecast.batch.marks import Growing
+from forecast.batch.models.adapting import Adapting, adapting
 from forecast.batch.models.chain import fallback_chain
 from forecast.batch.models.fallback import Forecasts, forecasts_with_fallbacks
 from forecast.batch.models.memory import Memory, Remembering
@@ -75,6 +77,7 @@ class Making:
         previous: the run of the slot before; ``None`` where there is none, or the ledger is away.
         timings: seconds by part.
         remembering: the model of the run while it forecasts, where it remembers the series; else ``None``.
+        adapting: the model of the run with its intervals as misses have moved them, where these adapt; else ``None``.
     """
 
     job: Job
@@ -87,6 +90,7 @@ class Making:
     previous: RunRecord | None = None
     timings: Timings = field(default_factory=Timings)
     remembering: Remembering | None = field(init=False, default=None)
+    adapting: Adapting | None = field(init=False, default=None)
 
     def inputs(self) -> Inputs:
         """The rows known at the slot."""
@@ -130,7 +134,7 @@ class Making:
         job, inputs, choice = self.job, plan.inputs, plan.choice
         panel = inputs.panel
         with self.timings.part("forecast"), self.interrupts.at_once():
-            own = self._recalled(choice, panel)
+            own = self._recalled(choice, inputs)
             chain = fallback_chain(own, self.store, panel, plan.task, self.slot, self._earlier(inputs))
             made = forecasts_with_fallbacks(chain, panel, job.h, job.asked, dict(inputs.quarantined), chunk=job.chunk)
         with self.timings.part("table"):
@@ -147,13 +151,21 @@ class Making:
             "quarantined": len(inputs.quarantined),
             "by": made.counts(),
             **({} if own is None else {"states": own.counts(inputs.quarantined)}),
+            **({} if self.adapting is None else {"intervals": self.adapting.counts()}),
             **({"reading": dict(inputs.reading)} if inputs.reading else {}),
         }
 
     def remember(self, plan: Plan) -> None:
         """Keep the states that the model has got to, for the next run to go on from. Readers have the forecasts."""
         own, inputs = self.remembering, plan.inputs
-        if own is None or plan.choice.version is None:
+        if plan.choice.version is None:
+            return
+        if self.adapting is not None:
+            with self.timings.part("states"):
+                note = self.adapting.keep(self.job.home, plan.choice.version, self.slot, inputs.panel.timeline)
+            if note:
+                self.say(note, logging.WARNING)
+        if own is None:
             return
         with self.timings.part("states"):
             try:
@@ -182,10 +194,16 @@ class Making:
         why = why_not(self.job)  # then nothing is kept either
         return Recalled(None, why) if why else Snapshots.of(self.job.home).recall(self.job, self.slot)
 
-    def _recalled(self, choice: Choice, panel: Panel) -> Choice:
+    def _recalled(self, choice: Choice, inputs: Inputs) -> Choice:
         """``choice`` with a model that remembers gone on from where the runs before got to."""
+        panel = inputs.panel
         if choice.model is None or choice.version is None:
             return choice
+        self.adapting = adapting(self.job.home, choice.model.fitted, choice.version, self.slot, self._trusted(inputs))
+        if self.adapting is not None:
+            for note in self.adapting.notes:
+                self.say(note, logging.WARNING)
+            return replace(choice, model=replace(choice.model, fitted=self.adapting.fitted))
         memory = Memory.of(self.job.home)
         self.remembering = memory.recall(choice.model.fitted, choice.version, self.slot, panel)
         if self.remembering is None:
@@ -193,6 +211,11 @@ class Making:
         for note in self.remembering.notes:
             self.say(note, logging.WARNING)
         return replace(choice, model=replace(choice.model, fitted=self.remembering))
+
+    def _trusted(self, inputs: Inputs) -> Panel:
+        """The series that are not quarantined."""
+        panel = inputs.panel
+        return panel.take(np.flatnonzero(~panel.ids.isin(list(inputs.quarantined)))) if inputs.quarantined else panel
 
     @property
     def _ids_folder(self) -> Path:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.aliases import Freq
 from forecast.batch.contract import Contract, Problem
-from forecast.batch.known import Arrival, read_times
+from forecast.batch.demands import NO_DEMANDS, NO_TABLES, Demands, SideTables
+from forecast.batch.known import read_times
 from forecast.batch.observed import Observed
 from forecast.batch.steps import Steps
 from forecast.errors import ConfigError, DataError, Fault
-from forecast.ingest.exogenous import read_exogenous, with_exogenous
+from forecast.ingest.exogenous import Exogenous, read_exogenous, with_exogenous
 from forecast.ingest.future import put_future, read_future
 from forecast.ingest.local import local_rows
 from forecast.ingest.mend import Findings, mended_panel, on_grid, placed_rows
 from forecast.ingest.read import read
+from forecast.ingest.terms import Terms
 from forecast.ingest.traits import with_traits
 from forecast.ingest.validate import Rows, gap_faults, per_series, value_faults
 from forecast.panel.newest import newest_known
@@ -73,81 +73,39 @@ class Inspection:
 
 
 def inspect_rows(
-    frame: pd.DataFrame,
-    schema: Schema,
-    freq: Freq,
-    contract: Contract | None = None,
-    as_of: datetime | int | None = None,
-    *,
-    zone: str = "UTC",
-    delay: timedelta | str | int | None = None,
-    known_col: str | None = None,
-    previous_ids: pd.Index | None = None,
-    static: Any = None,
-    future: Any = None,
-    h: int = 0,
-    known: Panel | None = None,
+    frame: pd.DataFrame, terms: Terms, demands: Demands = NO_DEMANDS, side: SideTables = NO_TABLES
 ) -> Inspection:
-    """Read the rows known at ``as_of`` (see :func:`known_rows`, which takes the same arguments) into a panel.
+    """Read the rows that were known at the moment of a run (see :func:`known_rows`) into a panel.
 
-    ``previous_ids`` are those of the run before. ``static`` is a table of static features, as :meth:`Forecaster.fit`
-    takes it, ``future`` one of covariates for the ``h`` steps to forecast, as :meth:`Forecaster.predict` takes it;
-    ``known`` is the history of a model that was fitted before, whose features stand in where rows lack them. The frame
-    is not changed.
+    ``terms`` have the frequency, and ``known``, where there is one, is the history of a model that was fitted before:
+    its features stand in where rows and ``side`` lack them. The frame is not changed.
 
     Raises ``DataError`` for a frame of which no series can be read (columns missing or of a wrong kind, no readable
     time or number at all, another frequency throughout), ``ConfigError`` without a frequency. What breaks other rules
     of the contract is listed: call :meth:`Inspection.refuse`.
     """
-    contract = contract or Contract()
-    if freq is None:
-        raise ConfigError(
-            "A job needs the freq of its data ('h', 'D', 'MS' …, or an int step): inferred, it could change."
-        )
-    if isinstance(frame, pd.DataFrame) and not len(frame):
-        moment = "" if as_of is None else f" that was known at {as_of}"
-        raise DataError(Fault("frame", f"there is no row{moment}", "Check the source, its query, and the delay."))
-    frame = read(frame, schema)
-    contract.check_columns(frame)
-    exogenous = read_exogenous(frame, schema, known)
+    frame = _columns_there(frame, terms, demands)
+    exogenous = read_exogenous(frame, terms.schema, terms.known)
     if exogenous.header:
         raise DataError(exogenous.header)
     found = Noticed()
-    placed = placed_rows(frame, schema, freq, found, _undated(frame, known_col))
-    found.problems += [Problem("id", fault, False) for fault in placed.nameless]
-    found.add(exogenous.faults)
-    tz, rows = placed.tz, placed.rows
-    rows, timeline = on_grid(rows if tz is None else local_rows(rows, tz, freq), freq, tz, schema, found)
-    rows = _in_range(rows, schema, contract, found)
-    found.add(value_faults(rows, schema, np.zeros(len(rows.ids), dtype=bool)))
-    found.add(gap_faults(rows, timeline, schema))
-    plain = not (found.faults or found.problems or found.notes)
-    steps = Steps.of(rows, timeline.ordinals(rows.stamps)[0]) if plain else None
-    how = "last" if schema.duplicates == "raise" else schema.duplicates  # as mended_panel merges
-    panel = with_exogenous(mended_panel(rows, placed.ids, timeline, schema), rows, exogenous, how)
-    panel, faults = with_traits(panel, frame, static, known, set(found.faults))
+    panel, steps = _mended(frame, terms, demands, exogenous, found)
+    panel, faults = with_traits(panel, frame, side.static, terms.known, set(found.faults))
     found.add(faults)
-    if future is not None:
-        ahead = read_future(panel, future)
-        told = put_future(panel, ahead, h)
+    if side.future is not None:
+        ahead = read_future(panel, side.future)
+        told = put_future(panel, ahead, side.h)
         panel = told.panel
         found.add([*ahead.faults, *told.faults])
-    arrival = None if as_of is None else Arrival(freq, as_of, zone, delay)
-    return replace(judged(panel, len(frame), contract, arrival, previous_ids, found), steps=steps)
+    return replace(judged(panel, len(frame), demands, found), steps=steps)
 
 
-def judged(
-    panel: Panel,
-    rows: int,
-    contract: Contract,
-    arrival: Arrival | None,
-    previous_ids: pd.Index | None,
-    found: Noticed | None = None,
-) -> Inspection:
+def judged(panel: Panel, rows: int, demands: Demands, found: Noticed | None = None) -> Inspection:
     """What is to be said of a panel read from ``rows`` rows, of which ``found`` was noticed on the way."""
     found = Noticed() if found is None else found
+    arrival, contract = demands.arrival, demands.contract
     due = None if arrival is None else arrival.latest(panel.timeline)
-    seen = Observed(panel, rows, len(found.faults), due, previous_ids)
+    seen = Observed(panel, rows, len(found.faults), due, demands.previous_ids)
     quarantined = (
         {name: tuple(found.faults[name]) for name in panel.ids if name in found.faults} if found.faults else {}
     )
@@ -159,6 +117,40 @@ class Noticed(Findings):
     """What is wrong with single series, and with the data as the contract sees it."""
 
     problems: list[Problem] = field(default_factory=list)
+
+
+def _columns_there(frame: pd.DataFrame, terms: Terms, demands: Demands) -> pd.DataFrame:
+    """The frame as the door reads it, with rows in it and the columns that the contract names."""
+    if terms.freq is None:
+        raise ConfigError(
+            "A job needs the freq of its data ('h', 'D', 'MS' …, or an int step): inferred, it could change."
+        )
+    if isinstance(frame, pd.DataFrame) and not len(frame):
+        moment = "" if demands.arrival is None else f" that was known at {demands.arrival.as_of}"
+        raise DataError(Fault("frame", f"there is no row{moment}", "Check the source, its query, and the delay."))
+    frame = read(frame, terms.schema)
+    demands.contract.check_columns(frame)
+    return frame
+
+
+def _mended(
+    frame: pd.DataFrame, terms: Terms, demands: Demands, exogenous: Exogenous, found: Noticed
+) -> tuple[Panel, Steps | None]:
+    """Every series of the frame, mended as far as a naive forecast needs, and how far apart its rows are where there is
+    nothing to say about any."""
+    schema, freq = terms.schema, terms.freq
+    placed = placed_rows(frame, schema, freq, found, _undated(frame, demands.known_col))
+    found.problems += [Problem("id", fault, False) for fault in placed.nameless]
+    found.add(exogenous.faults)
+    tz, rows = placed.tz, placed.rows
+    rows, timeline = on_grid(rows if tz is None else local_rows(rows, tz, freq), freq, tz, schema, found)
+    rows = _in_range(rows, schema, demands.contract, found)
+    found.add(value_faults(rows, schema, np.zeros(len(rows.ids), dtype=bool)))
+    found.add(gap_faults(rows, timeline, schema))
+    plain = not (found.faults or found.problems or found.notes)
+    steps = Steps.of(rows, timeline.ordinals(rows.stamps)[0]) if plain else None
+    how = "last" if schema.duplicates == "raise" else schema.duplicates  # as mended_panel merges
+    return with_exogenous(mended_panel(rows, placed.ids, timeline, schema), rows, exogenous, how), steps
 
 
 def _undated(frame: pd.DataFrame, known_col: str | None) -> tuple[Fault, ...]:

@@ -43,7 +43,12 @@ class LocalScale:
     def __post_init__(self) -> None:
         whole = isinstance(self.lag, int) and not isinstance(self.lag, bool) and 1 <= self.lag <= LARGEST_SIZE
         numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (self.half_life, self.relative))
-        if not whole or not numbers or not 1 <= self.half_life <= LARGEST_SIZE or not 0 <= self.relative <= MOST_RELATIVE:
+        if (
+            not whole
+            or not numbers
+            or not 1 <= self.half_life <= LARGEST_SIZE
+            or not 0 <= self.relative <= MOST_RELATIVE
+        ):
             raise ConfigError(f"a local scale of lag={self.lag!r}, {self.half_life!r}, {self.relative!r}")
 
     def of(self, panel: Panel) -> Float:
@@ -101,7 +106,7 @@ def candidates(season_length: int) -> tuple[LocalScale, ...]:
 
 
 def best_scale(scales: Sequence[LocalScale], measured: Sequence[Measured], errors: Float) -> tuple[int, LocalScale]:
-    """The number of the scale that tells best how large errors (V, h) of windows ``measured`` by each are, and the scale.
+    """The scale that tells best how large errors (V, h) are of windows ``measured`` by each, after its number.
 
     By likelihood, as if errors were Laplace distributed around 0 with a mean size proportional to the scale. NaN errors
     are unknown.

@@ -62,7 +62,7 @@ class Likely(nn.Module):
         values = (cells - zero) / unit
         if self.likelihood.kind == "count":
             return values.round().clamp(min=0.0)
-        return values.clamp(min=0.0) if self.likelihood.discrete_at_zero else values.clamp(min=1e-6 / unit)
+        return values.clamp(min=0.0) if self.likelihood.at_zero else values.clamp(min=1e-6 / unit)
 
     def _link(self, raw: Tensor, batch: Batch) -> Tensor:
         """Locations in window units to the logarithms of means."""

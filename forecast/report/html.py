@@ -20,6 +20,7 @@ from forecast.report.folds import Folds, read_folds
 from forecast.report.importance import Importance
 from forecast.report.importance_view import importance_bars, importance_table, lead, models_of
 from forecast.report.ranking import Ranking, rank
+from forecast.report.running import coverage_lines, window
 from forecast.report.style import inline_svg, model_colors, themed
 from forecast.report.summary import (
     configuration_text,
@@ -40,7 +41,7 @@ from forecast.schema import Schema
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CHARTS = ("accuracy", "forecasts", "horizon", "losses", "gradients")
+CHARTS = ("accuracy", "forecasts", "horizon", "coverage", "losses", "gradients")
 SHOWN_LINES = 8
 SHOWN_CUTOFFS = 12
 
@@ -136,6 +137,7 @@ def _context(report: Report, folds: Folds) -> dict[str, Any]:
         "cutoffs": _cutoff_table(folds, ranking),
         "charts": _charts(report, folds, ranking, by_series),
         "importance": _importance(report.importance),
+        "coverage_window": window(np.unique(folds.cutoff).size),
         "shown_lines": min(SHOWN_LINES, len(ranking.models)),
         "validated": any(has(card.describe.get("curves") or (), "validation_loss") for card in report.models),
         "layered": any(
@@ -193,6 +195,9 @@ def _score_charts(folds: Folds, ranking: Ranking, by_series: pd.DataFrame) -> di
     if np.unique(folds.step).size > 1:
         lines = horizon_lines(score(folds, "step"), ranking.metric, ranking.models[:SHOWN_LINES], ranking.models)
         charts["horizon"] = safe_svg(lines, "horizon", f"{metric} against the steps ahead")
+    running = coverage_lines(folds, ranking.models)
+    if running is not None:
+        charts["coverage"] = safe_svg(running, "coverage", "Running coverage of the intervals against the cutoff")
     return charts
 
 

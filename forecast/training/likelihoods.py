@@ -28,7 +28,7 @@ POINTS = {"count": "mean", "event": "mean", "class": "mode"}  # of the others th
 
 def check_values(panel: Panel, name: str) -> None:
     """Raise ``DataError``, naming values and series, when ``panel`` has values that the likelihood ``name`` cannot."""
-    chosen = likelihood(name, classes=2) if name == "categorical" else likelihood(name)
+    chosen = likelihood(name, classes=2)
     values = panel.values
     known = np.isfinite(values)
     whole = known & (values == np.floor(values))
@@ -73,7 +73,7 @@ def coded(panel: Panel, classes: tuple[float, ...]) -> Panel:
     if new.any():
         found, series = np.unique(panel.values[new]), panel.ids[np.unique(panel.series[new])]
         warnings.warn(
-            f"classes {some([f'{value:g}' for value in found])} did not occur in training and are taken for unknown, "
+            f"classes {', '.join(f'{value:g}' for value in found[:5])} did not occur in training and are taken for unknown, "
             f"in {some(series)}. Fit again to learn them.",
             ForecastWarning,
             stacklevel=4,

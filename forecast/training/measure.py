@@ -49,7 +49,7 @@ class Measure:
 def measure_of(architecture: object) -> Measure:
     """As the architecture needs it, and its likelihood."""
     needs, name = needs_of(architecture), likelihood_of(architecture)
-    kind = likelihood(name).kind if name else "real"
+    kind = likelihood(name, classes=2).kind if name else "real"
     if kind in LABELS:
         return Measure(common=True)
     return Measure(needs.levels, needs.spread, flat=kind != "real")

@@ -164,6 +164,7 @@ class Neural:
             *draw,
             readings,
             measure_of(self.architecture),
+            held_out,
         )
         if not len(source.validation) and task.val_size is None:
             warnings.warn(

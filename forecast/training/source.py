@@ -160,17 +160,19 @@ def build_source(
     recency: float | None = None,
     readings: Readings = UNREAD,
     measure: Measure | None = None,
+    held_out: Int | None = None,
 ) -> Source:
     """Cut ``panel`` into training and validation windows, as the architecture ``needs`` them.
 
     ``sampling`` and ``recency`` say how training windows are drawn, as for
     :func:`~forecast.windows.sampler.training_windows`. With ``readings`` batches carry covariates.
-    ``measure`` is in what units windows are told; by default as ``needs`` says.
+    ``measure`` is in what units windows are told; by default as ``needs`` says. ``held_out`` (S,) is what
+    :func:`held_out_rows` says of the panel, where that has been asked already.
 
     Raises ``DataError`` when no series is long enough for a single training window.
     """
     least = least_past(input_size, season_length)
-    held_out = held_out_rows(panel, least, h, val_size)
+    held_out = held_out_rows(panel, least, h, val_size) if held_out is None else held_out
     rows_before = one_window if needs.whole else padding_rows
     padding = rows_before(panel.lengths - held_out, input_size, h, least)
     measure = measure or Measure(needs.levels, needs.spread)

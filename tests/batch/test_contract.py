@@ -10,11 +10,14 @@ import pytest
 
 from forecast import Schema
 from forecast.batch.contract import Contract, is_kind
-from forecast.batch.known import known_rows
+from forecast.batch.demands import Demands
+from forecast.batch.known import Arrival, known_rows
 from forecast.batch.quarantine import Inspection, inspect_rows
 from forecast.errors import ConfigError, DataError
+from forecast.ingest.terms import Terms
 
 SCHEMA = Schema()
+TERMS = Terms(SCHEMA, "D")
 MORNING = datetime(2024, 1, 11, 6, tzinfo=UTC)  # the newest row that is due is of 10 January
 
 
@@ -32,7 +35,8 @@ def inspected(
     frame: pd.DataFrame, as_of: datetime = MORNING, previous: list[str] | None = None, **rules: object
 ) -> Inspection:
     ids = None if previous is None else pd.Index(previous)
-    return inspect_rows(frame, SCHEMA, "D", Contract(**rules), as_of, previous_ids=ids)  # type: ignore[arg-type]
+    contract = Contract(**rules)  # type: ignore[arg-type]
+    return inspect_rows(frame, TERMS, Demands(contract, Arrival("D", as_of), previous_ids=ids))
 
 
 def test_good_data_break_no_rule():
@@ -174,14 +178,14 @@ def test_a_contract_that_makes_no_sense_is_refused(rules):
 
 
 def test_data_of_which_half_has_arrived_fail_at_dawn_and_pass_when_the_rest_is_there():
-    rule = Contract(completeness=0.95, max_staleness=0)
+    rule, dawn = Contract(completeness=0.95, max_staleness=0), Arrival("D", MORNING)
     whole, half = daily(), without(daily(), "2024-01-10", "a", "c")
     for frame, fails in ((half, True), (whole, False)):
         known = known_rows(frame, SCHEMA, "D", MORNING)
-        found = inspect_rows(known, SCHEMA, "D", rule, MORNING, previous_ids=pd.Index(list("abcd")))
+        found = inspect_rows(known, TERMS, Demands(rule, dawn, previous_ids=pd.Index(list("abcd"))))
         assert any(problem.fails for problem in found.problems) == fails
         assert found.facts["at_cutoff"] == (0.5 if fails else 1.0)
     # In the middle of the day the next row may have come for some: it is not due, is cut, and alarms nobody.
     early = pd.concat([whole, daily(("a",), last="2024-01-11", length=1)])
-    found = inspect_rows(known_rows(early, SCHEMA, "D", MORNING), SCHEMA, "D", rule, MORNING)
+    found = inspect_rows(known_rows(early, SCHEMA, "D", MORNING), TERMS, Demands(rule, dawn))
     assert found.problems == () and found.facts["cutoff"] == "2024-01-10T00:00:00"

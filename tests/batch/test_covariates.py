@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from forecast import ConfigError, DataError, Forecaster, Schema
-from forecast.batch.contract import Contract
+from forecast.batch.demands import SideTables
 from forecast.batch.hashing import data_hash
 from forecast.batch.job import Job
 from forecast.batch.models.refresh import ModelPolicy
@@ -18,10 +18,12 @@ from forecast.batch.opening import job_of
 from forecast.batch.quarantine import inspect_rows
 from forecast.batch.run import run
 from forecast.batch.settings import from_mapping
+from forecast.ingest.terms import Terms
 from forecast.models import LSTM
 from tests.batch.shop import SLOT, H, published, sales, sales_job, table
 
 SCHEMA = Schema(hist_exog=("price",), futr_exog=("promo",))
+TERMS = Terms(SCHEMA, "D")
 TINY = ModelPolicy(model=LSTM(input_size=14, hidden_size=4), max_steps=2, gate=None)
 KNOWN = pd.Timestamp("2026-04-01")  # the first day that is not known at the slot
 
@@ -91,14 +93,8 @@ def test_a_series_without_its_future_is_named_and_gets_a_naive_forecast(tmp_path
 def test_cells_that_cannot_be_read_quarantine_their_series():
     rows = shops()
     rows.loc[[3, 200], "price"] = np.inf
-    found = inspect_rows(
-        rows,
-        SCHEMA,
-        "D",
-        Contract(),
-        future=promotions(rows).assign(ds=lambda f: f["ds"] + pd.Timedelta(days=120)),
-        h=H,
-    )
+    future = promotions(rows).assign(ds=lambda f: f["ds"] + pd.Timedelta(days=120))
+    found = inspect_rows(rows, TERMS, side=SideTables(future=future, h=H))
     assert list(found.quarantined) == ["shop 0", "shop 1"]
     assert found.quarantined["shop 0"][0].rows == (3,)
     assert found.panel.hist is not None
@@ -123,9 +119,9 @@ def test_a_job_that_cannot_know_the_future_is_refused_before_it_runs(tmp_path, c
 def test_a_column_that_is_not_there_stops_the_run(tmp_path):
     rows = shops()
     with pytest.raises(DataError, match="price: no such column"):
-        inspect_rows(rows.drop(columns="price"), SCHEMA, "D")
+        inspect_rows(rows.drop(columns="price"), TERMS)
     with pytest.raises(DataError, match="promo of futr_df: no such column"):
-        inspect_rows(rows, SCHEMA, "D", future=promotions(rows).drop(columns="promo"), h=H)
+        inspect_rows(rows, TERMS, side=SideTables(future=promotions(rows).drop(columns="promo"), h=H))
 
 
 def test_the_hash_of_the_data_tells_covariates_apart():

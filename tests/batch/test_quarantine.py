@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from forecast import Forecaster, Schema
 from forecast.batch.contract import Contract
+from forecast.batch.demands import Demands, SideTables
+from forecast.batch.known import Arrival
 from forecast.batch.quarantine import Inspection, inspect_rows
 from forecast.errors import ConfigError, DataError, ForecastWarning
 from forecast.ingest.door import to_panel
+from forecast.ingest.terms import Terms
 from forecast.panel.panel import Panel
 
 SCHEMA = Schema()
@@ -51,8 +54,18 @@ def same_panel(one: Panel, two: Panel) -> None:
     np.testing.assert_array_equal(one.first, two.first)
 
 
-def inspected(frame: pd.DataFrame, schema: Schema = SCHEMA, freq: Any = "D", **options: Any) -> Inspection:
-    return inspect_rows(frame, schema, freq, **options)
+def inspected(
+    frame: pd.DataFrame,
+    schema: Schema = SCHEMA,
+    freq: Any = "D",
+    *,
+    as_of: datetime | int | None = None,
+    known: Panel | None = None,
+    static: Any = None,
+    **demands: Any,
+) -> Inspection:
+    arrival = None if as_of is None else Arrival(freq, as_of)
+    return inspect_rows(frame, Terms(schema, freq, known), Demands(arrival=arrival, **demands), SideTables(static))
 
 
 def test_good_rows_are_read_as_a_forecaster_reads_them():

@@ -18,7 +18,7 @@ from forecast.errors import ForecastError, StorageError
 from forecast.forecasts import check_reach
 from forecast.model import Continuing, Fitted, Model, Task, check_features
 from forecast.panel.calendar import with_calendar
-from forecast.panel.fill import as_models_see
+from forecast.panel.fill import as_models_see, given_to
 from forecast.panel.panel import Panel
 
 
@@ -68,7 +68,8 @@ class Challenge:
         if not verdict.passed:
             return verdict, None
         reached("models.passed")
-        return verdict, self._begun(found).fit(as_models_see(panel), task)
+        begun = self._begun(found)
+        return verdict, begun.fit(given_to(begun, panel, as_models_see(panel)), task)
 
     def _judged(self, panel: Panel, task: Task, found: Found | None) -> Verdict:
         if self.gate is None:

@@ -130,7 +130,7 @@ class Memory:
         notes = []
         for place in until(self.folder / version, slot):
             try:
-                states = _read(place, _facts(version, place.name, panel.timeline), fitted)
+                states = _read(place, kept_facts("states", version, place.name, panel.timeline), fitted)
             except FAILURES as error:
                 notes.append(f"the states of {place.name} are not used, so rows are read again: {in_words(error)}")
                 continue
@@ -147,34 +147,42 @@ class Memory:
         place = self.folder / version / named(slot)
         arrays = {**state_arrays(states), "ids": np.frombuffer(ids_json(states.ids), dtype=np.uint8)}
         reached("memory.save")
-        artifact.write(place, artifact.Artifact(_facts(version, place.name, timeline), {"states": arrays}))
+        artifact.write(
+            place, artifact.Artifact(kept_facts("states", version, place.name, timeline), {"states": arrays})
+        )
         reached("memory.saved")
-        self._prune()
+        prune_slots(self.folder)
 
-    def _prune(self) -> None:
-        """Remove all but the states written last. Others may do the same at the same time."""
-        prune([place for version in folders(self.folder) for place in slots_in(version)], KEPT, self.folder)
-        reached("memory.pruned")
-        for version in folders(self.folder):
-            with suppress(OSError):  # one that is not empty stays
-                version.rmdir()
+
+def prune_slots(home: Path) -> None:
+    """Remove all but a few slots of ``home/VERSION/``, those written last. Others may do the same at the same time."""
+    prune([place for version in folders(home) for place in slots_in(version)], KEPT, home)
+    reached("memory.pruned")
+    for version in folders(home):
+        with suppress(OSError):  # one that is not empty stays
+            version.rmdir()
 
 
 def _read(place: Path, facts: dict[str, Any], fitted: FittedStateful) -> States:
     """The states in ``place``. Raises errors of any kind for those that are not what ``facts`` say, or not whole."""
     from forecast.training.saved_states import restored_states
 
-    saved = artifact.read(place)
-    if saved.facts != facts:
-        raise ArtifactError(f"{printable(str(place), 200)} is of another model, slot, grid or version of the packages.")
-    arrays = dict(saved.arrays["states"])
+    arrays = kept_arrays(place, facts)
     return restored_states(arrays, restored_ids(arrays.pop("ids")), fitted.net, fitted.facts)
 
 
-def _facts(version: str, slot: str, timeline: Timeline) -> dict[str, Any]:
+def kept_arrays(place: Path, facts: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays in ``place``. Raises ``ArtifactError`` and ``OSError`` for what ``facts`` do not say, or not whole."""
+    saved = artifact.read(place)
+    if saved.facts != facts:
+        raise ArtifactError(f"{printable(str(place), 200)} is of another model, slot, grid or version of the packages.")
+    return dict(saved.arrays["states"])
+
+
+def kept_facts(kind: str, version: str, slot: str, timeline: Timeline) -> dict[str, Any]:
     """What states must be of to be used; other versions of the packages may round in another way."""
     return {
-        "kind": "states",
+        "kind": kind,
         "model": version,
         "slot": slot,
         "timeline": timeline_facts(timeline),

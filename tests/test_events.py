@@ -1,0 +1,123 @@
+"""Forecasts of events and of classes, from the frame to the report."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from forecast import DataError, Forecaster
+from forecast.models import SegRNN
+
+H = 7
+
+
+def weekly_events(series: int = 30, rows: int = 210) -> pd.DataFrame:
+    """1 with a probability that follows the day of the week."""
+    rng = np.random.default_rng(0)
+    steps = np.tile(np.arange(rows), series)
+    chance = 0.5 + 0.45 * np.sin(2 * np.pi * steps / 7)
+    times = np.tile(pd.date_range("2026-01-05", periods=rows), series)
+    values = (rng.random(series * rows) < chance).astype(float)
+    return pd.DataFrame({"unique_id": np.repeat(np.arange(series), rows), "ds": times, "y": values})
+
+
+def weekly_classes(series: int = 30, rows: int = 210) -> pd.DataFrame:
+    """One of 2, 5 and 9, most often the one of the day."""
+    rng = np.random.default_rng(1)
+    steps = np.tile(np.arange(rows), series)
+    usual = np.array([2.0, 2.0, 5.0, 5.0, 5.0, 9.0, 9.0])[steps % 7]
+    values = np.where(rng.random(series * rows) < 0.85, usual, rng.choice([2.0, 5.0, 9.0], series * rows))
+    frame = weekly_events(series, rows)
+    return frame.assign(y=values)
+
+
+def forecaster(likelihood: str, **options) -> Forecaster:
+    model = {"net": SegRNN(input_size=28, hidden_size=16, likelihood=likelihood)}
+    return Forecaster(model, h=H, freq="D", max_steps=150, progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def events() -> Forecaster:
+    return forecaster("bernoulli").fit(weekly_events())
+
+
+@pytest.fixture(scope="module")
+def classes() -> Forecaster:
+    return forecaster("categorical").fit(weekly_classes())
+
+
+def test_an_event_forecast_is_a_probability(events):
+    frame = events.predict()
+    assert frame.columns.tolist() == ["unique_id", "ds", "net", "net-p-1"]
+    assert frame["net"].between(0, 1).all() and (frame["net"] == frame["net-p-1"]).all()
+    chance = 0.5 + 0.45 * np.sin(2 * np.pi * np.arange(210, 217) / 7)
+    assert np.abs(frame["net"].to_numpy().reshape(-1, H).mean(0) - chance).max() < 0.12
+
+
+def test_event_forecasts_tell_likely_days_from_unlikely_ones_in_a_backtest():
+    scored = forecaster("bernoulli").cross_validation(weekly_events(), n_windows=3)
+    assert roc_auc_score(scored["y"], scored["net"]) > 0.78  # the true probabilities reach 0.82
+    assert ((scored["net"] - scored["y"]) ** 2).mean() < 0.19  # 0.25 by tossing a coin
+
+
+def test_a_class_forecast_has_the_probability_of_every_class(classes):
+    frame = classes.predict()
+    shares = frame[["net-p-2", "net-p-5", "net-p-9"]].to_numpy()
+    assert np.allclose(shares.sum(1), 1.0) and (shares >= 0).all()
+    assert frame["net"].isin([2.0, 5.0, 9.0]).all()
+    assert (np.array([2.0, 5.0, 9.0])[shares.argmax(1)] == frame["net"]).all()
+    usual = np.tile([2.0, 2.0, 5.0, 5.0, 5.0, 9.0, 9.0], 30)
+    assert (frame["net"].to_numpy() == usual).mean() > 0.9
+
+
+def test_probabilities_survive_saving_and_loading(events, classes, tmp_path):
+    for number, fitted in enumerate((events, classes)):
+        fitted.save(tmp_path / str(number))
+        pd.testing.assert_frame_equal(Forecaster.load(tmp_path / str(number)).predict(), fitted.predict())
+
+
+def test_futures_of_events_and_classes_are_events_and_classes(events, classes):
+    assert set(events.predict(samples=50)["net"]) == {0.0, 1.0}
+    drawn = classes.predict(samples=200)
+    assert set(drawn["net"]) <= {2.0, 5.0, 9.0}
+    share = (drawn["net"] == 9.0).groupby([drawn["unique_id"], drawn["ds"]]).mean().to_numpy()
+    assert np.abs(share - classes.predict()["net-p-9"].to_numpy()).max() < 0.03
+
+
+def test_values_that_are_no_events_are_named():
+    wrong = weekly_events()
+    wrong.loc[5, "y"] = 3.0
+    with pytest.raises(DataError, match=r"0 and 1.*3.*series|0 and 1.*\(3\)"):
+        forecaster("bernoulli").fit(wrong)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "value", "what"),
+    [("poisson", 1.5, "whole numbers"), ("negative_binomial", -1.0, "whole numbers"), ("log_normal", 0.0, "positive")],
+)
+def test_values_that_a_likelihood_cannot_have_are_named(likelihood, value, what):
+    wrong = weekly_events().assign(y=lambda frame: frame["y"] + 1.0)
+    wrong.loc[5, "y"] = value
+    with pytest.raises(DataError, match=what):
+        forecaster(likelihood).fit(wrong)
+
+
+def test_a_class_that_was_never_met_is_told_and_read_as_unknown(classes):
+    strange = weekly_classes()
+    strange.loc[strange.index[-3:], "y"] = 7.0
+    with pytest.warns(UserWarning, match="classes 7 did not occur"):
+        assert classes.predict(strange)["net"].isin([2.0, 5.0, 9.0]).all()
+
+
+def test_one_class_alone_is_refused():
+    with pytest.raises(Exception, match="2 to 100 classes"):
+        forecaster("categorical").fit(weekly_classes().assign(y=2.0))
+
+
+def test_missing_events_are_unknown_not_zero(events):
+    holes = weekly_events()
+    holes.loc[holes["ds"].dt.day.isin([10, 20]), "y"] = np.nan
+    frame = forecaster("bernoulli").fit(holes).predict()
+    assert frame["net"].between(0, 1).all()
