@@ -13,8 +13,8 @@ from scipy import stats
 
 Float = npt.NDArray[np.float64]
 
-SERIES, ROWS, WEEK = 2000, 120, 7
-PROBS = tuple(np.round(np.arange(0.005, 1.0, 0.01), 4).tolist())
+SERIES, ROWS, WEEK = 2000, 160, 7
+PROBS = tuple(np.round(np.arange(0.0125, 0.99, 0.0125), 4).tolist())
 
 
 class Run(NamedTuple):
@@ -135,3 +135,12 @@ def crps(quantiles: Float, actual: Float) -> float:
 def band(level: float, n: int = SERIES, sigmas: float = 2.58) -> float:
     """Half the width of the binomial band of a share that should be ``level`` percent, 99 % by default."""
     return sigmas * float(np.sqrt(level / 100 * (1 - level / 100) / n))
+
+
+def coverage(quantiles: Float, actual: Float, level: float) -> float:
+    """Share of ``actual`` within the central interval; where quantiles are equal, as of counts, cut at random."""
+    below, upto = ((quantiles < actual[:, None]).sum(1), (quantiles <= actual[:, None]).sum(1))
+    chance = np.random.default_rng(0).random(len(actual))
+    ties = upto - below
+    place = (below + np.where(ties > 0, 0.5 + chance * ties, chance)) / (len(PROBS) + 1)
+    return float((np.abs(place - 0.5) <= level / 200).mean())

@@ -16,7 +16,7 @@ PACKAGE = Path(forecast.__file__).parent
 
 # Lower layers first; a module may import from its own layer and those before it.
 LAYERS = [
-    {"errors", "allocator", "atomic", "checks", "filenames", "progress", "resources"},
+    {"errors", "allocator", "atomic", "checks", "filenames", "processor", "progress", "resources"},
     {"schema", "calendars", "aliases", "timeline", "inference"},
     {"panel"},
     {"ingest"},

@@ -138,10 +138,10 @@ class Making:
             chain = fallback_chain(own, self.store, panel, plan.task, self.slot, self._earlier(inputs))
             made = forecasts_with_fallbacks(chain, panel, job.h, job.asked, dict(inputs.quarantined), chunk=job.chunk)
         with self.timings.part("table"):
-            form = form_of(panel, job.asked)
+            form, counts, reasons = form_of(panel, job.asked), self._counts(inputs, made), counted(made.reason)
             frame = forecast_table(panel, made, job.asked, choice.name, form)
         reached("run.computed")
-        return Product(plan.key, plan.cutoff, plan.facts, form, frame, self._counts(inputs, made), counted(made.reason))
+        return Product(plan.key, plan.cutoff, plan.facts, form, frame, counts, reasons)
 
     def _counts(self, inputs: Inputs, made: Forecasts) -> dict[str, Any]:
         series, own = len(inputs.panel), self.remembering

@@ -64,13 +64,13 @@ def latest_cutoff(panel: Panel) -> pd.Timestamp | int:
 
 
 def forecast_table(panel: Panel, made: Forecasts, asked: Wanted, model: str, form: Form) -> pd.DataFrame:
-    """The forecasts, one row for each series and step, in the order of ids, which is that of sinks.
+    """The forecasts, one row for each series and step, in the order of ids, which is that of sinks. ``made`` is used up.
 
     Long frames can be large: they are built column by column, text is kept once for each series and repeated by place.
     """
     series, h = made.point.shape
     order = np.argsort(pd.factorize(panel.ids, sort=True)[0], kind="stable")
-    rows = np.repeat(order, h)
+    made, rows = made.arranged(order), np.repeat(order, h)
     ids = panel.ids.to_numpy(np.int64) if form.ids == "integer" else panel.ids.astype("str").array
     columns: dict[str, Any] = {
         "unique_id": ids.take(rows),
@@ -80,9 +80,9 @@ def forecast_table(panel: Panel, made: Forecasts, asked: Wanted, model: str, for
         "model": pd.array([model], dtype="str").take(np.zeros(series * h, dtype=np.int64)),
     }
     outputs = _outputs(Prediction(made.point, made.quantiles, made.probs), asked)
-    columns |= {name: values.reshape(series, h)[order].ravel() for name, values in outputs.items()}
+    columns |= outputs
     for name, values in (("source", made.source), ("reason", made.reason)):
-        columns[name] = pd.array(values, dtype="str").take(rows)
+        columns[name] = pd.array(values, dtype="str").take(np.repeat(np.arange(series), h))
     return form.conform(pd.DataFrame(columns, copy=False))
 
 

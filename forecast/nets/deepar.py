@@ -23,8 +23,8 @@ from forecast.nets.steps import PRECISIONS, Steps, steps
 from forecast.windows.gather import Batch
 
 MOST_SAMPLES = 10_000
-# Sample paths that go through the layer together: on a CPU as many as its caches hold.
-PATHS_ON_CPU, PATHS_ON_DEVICE = 2048, 262_144
+# Sample paths that go through the layer together: on a CPU as many as its last cache holds.
+PATHS_ON_CPU, PATHS_ON_DEVICE = 4096, 262_144
 
 
 class Rows(NamedTuple):
@@ -160,9 +160,10 @@ class DeepARNet(nn.Module):
             past = batch.past[part].t().contiguous()
             origin = Origin(past, known, mean[part] * seen[part], seen[part], raw[part].t())
             begun = (state[0][:, part], state[1][:, part]) if isinstance(state, tuple) else state[:, part]
-            yield self._walk(origin, steps(self.rnn, begun, samples, self.precision), noise)
+            onward = steps(self.rnn, self.project, begun, samples, self.precision)
+            yield self._walk(origin, onward, noise)
 
-    def _walk(self, origin: Origin, step_on: Steps, noise: Tensor) -> Tensor:
+    def _walk(self, origin: Origin, onward: Steps, noise: Tensor) -> Tensor:
         """All sample paths of b windows, one step of the layer after the other: (b, samples, h).
 
         Within, samples come first: (samples, b). The first step has one distribution for all samples of a window.
@@ -173,16 +174,10 @@ class DeepARNet(nn.Module):
                 value = drawn[-1]
                 total = total + value
                 rows = Rows(value, None, value, total / (origin.seen + step), *self._lags(origin, drawn))
-                features = step_on(self._inputs(rows))
-                raw = self._drawn_from(features, self._location(rows))
+                raw = onward(self._inputs(rows))
+                raw = torch.cat([raw[:1] + self._location(rows), raw[1:]])
             drawn.append(self.likelihood.sample(raw.movedim(0, -1), uniform))
         return torch.stack(drawn).permute(2, 1, 0)
-
-    def _drawn_from(self, features: Tensor, location: Tensor) -> Tensor:
-        """What :meth:`_raw` says of features (hidden_size, samples, b), the parameters first: (parameters, samples, b)."""
-        flat = torch.addmm(self.project.bias.unsqueeze(1), self.project.weight, self.dropout(features).flatten(1))
-        raw = flat.view(-1, *location.shape)
-        return torch.cat([raw[:1] + location, raw[1:]])
 
     def _lags(self, origin: Origin, drawn: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Lags and changes of every season, (samples, b) or (b,), for the value after the last one drawn."""
@@ -218,9 +213,9 @@ class DeepAR:
         dropout: before the output (and between layers).
         likelihood: ``student_t`` (forgives outliers), ``normal`` or ``laplace``.
         num_samples: sampled futures that a forecast is made of, from 2 to 10,000; time grows with them.
-        sampling_precision: ``32``, or ``bf16``: while sampling on a CPU the products of an LSTM are rounded to bfloat16,
-            which is faster where the processor computes in it (avx512_bf16, amx_bf16), and moves a quantile by far less
-            than its sampling error.
+        sampling_precision: ``32``; or ``bf16``: while sampling on a CPU the products of an LSTM are rounded to bfloat16,
+            which moves a quantile by far less than its sampling error; or ``auto``: bf16 where the processor computes
+            in it itself and is therefore faster.
         seasonal_skip: draw the next value towards its seasonal lags by learned shares, at first equal ones.
         quantiles: probabilities to forecast besides the median; empty for a point forecast, whose intervals are then
             calibrated on held-out windows.

@@ -3,44 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from forecast.nets.encoders import State
+from forecast.processor import native_bf16
 
-PRECISIONS = ("32", "bf16")
+PRECISIONS = ("auto", "32", "bf16")
 Layer = nn.RNN | nn.LSTM | nn.GRU
 
 
+# Paths that go through an LSTM together on a CPU: its gates stay in the second-level cache.
+BLOCK = 1024
+
+
 class Steps(Protocol):
-    """Reads one value of every channel on every path; tells the hidden state of the last layer."""
+    """Reads one value of every channel on every path; tells what is read out of the last layer's hidden state."""
 
     def __call__(self, channels: Sequence[Tensor]) -> Tensor:
-        """Channels, each (samples, b) or broadcast to it, to features (hidden_size, samples, b).
-
-        What an earlier call gave is no longer valid.
-        """
+        """Channels, each (samples, b) or broadcast to it, to outputs (outputs, samples, b), valid until the next call."""
         ...
 
 
-def steps(layer: Layer, state: State, samples: int, precision: str = "32") -> Steps:
-    """``layer`` going on from ``state`` (layers, b, hidden_size), ``samples`` paths for each of b windows.
+def steps(layer: Layer, readout: nn.Linear, state: State, samples: int, precision: str = "32") -> Steps:
+    """``layer`` and ``readout`` going on from ``state`` (layers, b, hidden_size), ``samples`` paths for each of b windows.
 
-    ``precision`` (of :data:`PRECISIONS`) is that of the products of :class:`LSTMSteps`; elsewhere it is not used.
+    ``precision`` is that of the products of :class:`LSTMSteps`, elsewhere it is not used: ``32``, ``bf16``, or ``auto``
+    for bf16 where the processor computes in it.
     """
     by_hand = isinstance(layer, nn.LSTM) and not layer.bidirectional and not (layer.training and layer.dropout)
     if by_hand and isinstance(state, tuple) and state[0].device.type == "cpu" and not torch.is_grad_enabled():
-        return LSTMSteps(layer, state, samples, torch.bfloat16 if precision == "bf16" else state[0].dtype)
-    return LayerSteps(layer, state, samples)
+        half = precision == "bf16" or (precision == "auto" and native_bf16())
+        return LSTMSteps(layer, readout, state, samples, torch.bfloat16 if half else state[0].dtype)
+    return LayerSteps(layer, readout, state, samples)
 
 
 class LayerSteps:
     """Any cell, on any device, with gradients: the layer itself, called for one row."""
 
-    def __init__(self, layer: Layer, state: State, samples: int) -> None:
-        self.layer, self.samples = layer, samples
+    def __init__(self, layer: Layer, readout: nn.Linear, state: State, samples: int) -> None:
+        self.layer, self.readout, self.samples = layer, readout, samples
         if isinstance(state, tuple):
             hidden, memory = (part.repeat(1, samples, 1) for part in state)
             self.state: State = hidden, memory
@@ -51,41 +56,79 @@ class LayerSteps:
         shape = torch.broadcast_shapes(*(channel.shape for channel in channels))
         rows = torch.stack([channel.expand(shape) for channel in channels], -1).flatten(0, 1).unsqueeze(1)
         features, self.state = self.layer(rows, self.state)
-        return features.squeeze(1).t().unflatten(1, (self.samples, -1))
+        read: Tensor = self.readout(features.squeeze(1))
+        return read.t().unflatten(1, (self.samples, -1))
 
 
 class LSTMSteps:
-    """An LSTM (Hochreiter and Schmidhuber 1997, as ``nn.LSTM`` writes it) for one step on a CPU, without gradients.
+    """An LSTM (Hochreiter and Schmidhuber 1997, as ``nn.LSTM`` writes it) on a CPU, without gradients.
 
-    Per layer one matrix product gives all gates, and paths come last, so that every gate is one block of memory. The
-    hyperbolic tangents are written as 2 s(2x) - 1, because the logistic function s is several times as fast; the twos
-    are folded into weights and states: hidden states are kept halved. Against the layer: half to two thirds of the
-    time, and the same numbers up to rounding; in bfloat16 the products alone are rounded, the memory is not.
+    Against the layer called for one row: about two thirds of the time, and the same numbers up to rounding. With
+    bfloat16 the operands and results of its products alone are rounded, its memory is not.
     """
 
-    def __init__(self, layer: nn.LSTM, state: tuple[Tensor, Tensor], samples: int, precision: torch.dtype) -> None:
-        hidden, memory = state
-        self.size, self.samples = layer.hidden_size, samples
-        self.weights = [_gates(layer, number).to(precision) for number in range(layer.num_layers)]
-        self.memory = [part.t().repeat(1, samples) for part in memory]
-        # Of each layer: its own last hidden state, then what it reads, then ones for the bias.
-        self.rows = [weight.new_ones(weight.shape[1], samples * hidden.shape[1]) for weight in self.weights]
-        for rows, part in zip(self.rows, hidden, strict=True):
-            rows[: self.size] = 0.5 * part.t().repeat(1, samples)
+    def __init__(
+        self,
+        layer: nn.LSTM,
+        readout: nn.Linear,
+        state: tuple[Tensor, Tensor],
+        samples: int,
+        precision: torch.dtype,
+    ) -> None:
+        hidden, memory = (part.transpose(1, 2).repeat(1, 1, samples) for part in state)  # (layers, hidden_size, paths)
+        weights = [_gates(layer, number).to(precision) for number in range(layer.num_layers)]
+        paths, windows = hidden.shape[2], state[0].shape[1]
+        count = -(-paths // BLOCK)
+        edges = [paths * number // count for number in range(count + 1)]
+        self.columns = [slice(*ends) for ends in pairwise(edges)]
+        self.blocks = [_Block(weights, readout, hidden[..., part], memory[..., part]) for part in self.columns]
+        self.channels = hidden.new_empty(layer.input_size, samples, windows)
+        self.read = hidden.new_empty(readout.out_features, samples, windows)
 
     def __call__(self, channels: Sequence[Tensor]) -> Tensor:
-        read = self.rows[0][self.size : -1].unflatten(1, (self.samples, -1))
-        for row, channel in zip(read, channels, strict=True):
+        for row, channel in zip(self.channels, channels, strict=True):
             row.copy_(channel)
-        features = self.memory[0]
-        for number, (weight, rows, memory) in enumerate(zip(self.weights, self.rows, self.memory, strict=True)):
-            if number:
-                rows[self.size : -1] = features
-            entering, kept, new, shown = torch.mm(weight, rows).to(memory.dtype).sigmoid_().chunk(4)
-            memory.mul_(kept).addcmul_(entering, new.sub_(0.5), value=2.0)
-            features = torch.sigmoid(2.0 * memory).sub_(0.5).mul_(shown)
+        entering, read = self.channels.flatten(1), self.read.view(len(self.read), -1)
+        for block, part in zip(self.blocks, self.columns, strict=True):
+            read[:, part] = block(entering[:, part])
+        return self.read
+
+
+class _Block:
+    """Some paths of :class:`LSTMSteps`.
+
+    Per layer one matrix product gives all gates, and paths come last, so that each gate is one piece of memory. The
+    hyperbolic tangents are written as 2 s(2x) - 1, because the logistic function s is several times as fast; the twos
+    are folded into weights and states: hidden states and memory are kept halved and doubled.
+    """
+
+    def __init__(self, weights: list[Tensor], readout: nn.Linear, hidden: Tensor, memory: Tensor) -> None:
+        self.weights, self.size = weights, hidden.shape[1]
+        self.readout, self.bias = 2.0 * readout.weight, readout.bias.unsqueeze(1)
+        self.memory = list(2.0 * memory)
+        # Of each layer: its own last hidden state, then what it reads, then ones for the bias.
+        self.rows = [weight.new_ones(weight.shape[1], hidden.shape[2]) for weight in weights]
+        for rows, part in zip(self.rows, hidden, strict=True):
+            rows[: self.size] = 0.5 * part
+        self.features = torch.empty_like(self.memory[0])
+        self.gates = hidden.new_empty(4 * self.size, hidden.shape[2])
+        self.products = self.gates if weights[0].dtype == self.gates.dtype else self.gates.to(weights[0].dtype)
+
+    def __call__(self, channels: Tensor) -> Tensor:
+        """Channels (channels, paths) to what is read out (outputs, paths)."""
+        entering, kept, new, shown = self.gates.chunk(4)
+        read, features = channels, self.features
+        for weight, rows, memory in zip(self.weights, self.rows, self.memory, strict=True):
+            rows[self.size : -1] = read
+            torch.mm(weight, rows, out=self.products)
+            if self.products is not self.gates:
+                self.gates.copy_(self.products)
+            self.gates.sigmoid_()
+            memory.mul_(kept).addcmul_(entering, new.sub_(0.5), value=4.0)
+            torch.sigmoid(memory, out=features).sub_(0.5).mul_(shown)
             rows[: self.size] = features
-        return (2.0 * features).unflatten(1, (self.samples, -1))
+            read = features
+        return torch.addmm(self.bias, self.readout, features)
 
 
 def _gates(layer: nn.LSTM, number: int) -> Tensor:

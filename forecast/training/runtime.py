@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
+from forecast.processor import native_bf16
+
 
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
@@ -30,11 +32,10 @@ def device_type(accelerator: str) -> str:
 def in_bf16(precision: str, device: str) -> bool:
     """Whether to train in bfloat16 (autocast): told to, or with ``auto`` where the device computes in it natively.
 
-    Native means avx512_bf16 or amx_bf16 on a processor; emulated, bfloat16 is slower than float32.
+    Of a processor :func:`forecast.processor.native_bf16` tells.
     """
     if precision != "auto":
         return precision == "bf16"
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.12 and later tell
-    return device == "cpu" and any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+    return device == "cpu" and native_bf16()

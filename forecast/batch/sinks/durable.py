@@ -9,6 +9,8 @@ import shutil
 import time
 import uuid
 import weakref
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from forecast.batch import points
 from forecast.errors import StorageError, printable
 
 DAY = 86400.0
+MEGABYTE = 2**20
+BEHIND = 16  # megabytes that may wait to be written
 
 
 def check_folders(*folders: Path) -> None:
@@ -102,13 +106,51 @@ def _forget(file: _Hashing, path: Path, process: int) -> None:
 
 
 class _Hashing(io.BufferedWriter):
+    """A file whose bytes are hashed and written in a thread of its own, while the next ones are being made.
+
+    What goes wrong there is raised by a later write or the next flush.
+    """
+
     def __init__(self, raw: io.FileIO) -> None:
-        super().__init__(raw, 2**20)
+        super().__init__(raw, MEGABYTE)
         self.digest = hashlib.sha256()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="draft")
+        self._waiting: deque[Future[None]] = deque()
+        self._next: list[bytes] = []
+        self._size = 0
 
     def write(self, data: Any) -> int:
-        self.digest.update(data)
-        return super().write(data)
+        content = bytes(data)  # what is bytes already is not copied
+        self._next.append(content)
+        self._size += len(content)
+        if self._size >= MEGABYTE:
+            self._hand_over()
+        return len(content)
+
+    def _hand_over(self) -> None:
+        self._waiting.append(self._thread.submit(self._write, self._next))
+        self._next, self._size = [], 0
+        while self._waiting and (self._waiting[0].done() or len(self._waiting) > BEHIND):
+            self._waiting.popleft().result()
+
+    def _write(self, parts: list[bytes]) -> None:
+        for part in parts:
+            self.digest.update(part)
+            super().write(part)
+
+    def flush(self) -> None:
+        if self._next:
+            self._hand_over()
+        while self._waiting:
+            self._waiting.popleft().result()
+        super().flush()
+
+    def close(self) -> None:
+        """Let go of the file. What was not flushed is lost: nobody asks for it any more."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._next.clear()
+        self._waiting.clear()
+        super().close()
 
 
 def file_hash(path: Path) -> str:

@@ -20,6 +20,7 @@ from forecast.batch.opening import job_of
 from forecast.batch.outcome import Outcome
 from forecast.batch.run import run
 from forecast.batch.settings import from_mapping
+from forecast.models import Naive
 from tests.batch.shop import sales, sales_job
 
 FIRST_SLOT = datetime(2026, 3, 2, tzinfo=UTC)  # sixty days are known then
@@ -54,8 +55,7 @@ def told(job: Job, outcome: Outcome) -> dict[str, Any]:
 
 def widths(job: Job, outcome: Outcome) -> pd.Series:
     frame = job.open_sink().read(job.name, [outcome.run])
-    low, high = (next(c for c in frame.columns if f"-{side}-80" in c or c == f"{side}_80") for side in ("lo", "hi"))
-    return (frame[high] - frame[low]).groupby(frame["unique_id"].to_numpy()).mean()
+    return (frame["hi-80"] - frame["lo-80"]).groupby(frame["unique_id"].to_numpy()).mean()
 
 
 def test_misses_widen_the_intervals_of_the_runs_that_follow_without_training(job):
@@ -117,6 +117,6 @@ def test_a_job_file_asks_for_intervals(tmp_path):
     given = {"h": 2, "freq": "D", "folder": str(tmp_path), "source": {"data": "elnino"}}
     wanted = {"name": "naive", "intervals": {"method": "adaptive", "levels": [80]}}
     job = job_of(from_mapping({**given, "model": wanted}, "mine"))
-    assert job.model.model == Calibrated("naive", Intervals("adaptive", levels=(80,)))
+    assert job.model.model == Calibrated(Naive(), Intervals("adaptive", levels=(80,)))
     with pytest.raises(ConfigError, match="intervals and output options go with model.name"):
         job_of(from_mapping({**given, "model": {"name": None, "saved": "x", "intervals": "split"}}, "mine"))
