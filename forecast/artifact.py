@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
-from forecast.atomic import as_storage_errors, locked, write_bytes, write_text
+from forecast.atomic import as_storage_errors, link, locked, write_bytes, write_text
 from forecast.errors import ArtifactError, printable
 
 FORMAT = 1
@@ -43,8 +43,11 @@ class Artifact:
     arrays: dict[str, dict[str, Array]]
 
 
-def write(folder: str | Path, artifact: Artifact) -> Path:
+def write(folder: str | Path, artifact: Artifact, shared: Mapping[str, Path] | None = None) -> Path:
     """Save ``artifact`` to ``folder``, replacing the model that may be there only once the new one is complete.
+
+    ``shared`` are groups that it has in common with another artefact, in that folder: their files are linked, or copied
+    where the disk has no links. They are never changed, so each folder is whole whatever becomes of the other.
 
     Raises ``ArtifactError`` when the path is a file or a link, or a folder that holds something other than a model,
     and for facts that JSON cannot hold; then nothing is written. Raises ``StorageError`` when the disk refuses; then
@@ -60,16 +63,20 @@ def write(folder: str | Path, artifact: Artifact) -> Path:
         group: {"name": _part_name(group, digest), "sha256": digest, "bytes": len(data)}
         for group, (data, digest) in parts.items()
     }
+    sources = {group: Path(other) for group, other in (shared or {}).items()}
+    files |= {group: read_manifest(other)["files"][group] for group, other in sources.items()}
     text = _manifest_text(files, artifact.facts)
     with as_storage_errors(folder, len(text) + sum(len(data) for data, _ in parts.values())):
-        _place(folder, parts, files, text)
+        _place(folder, parts, files, text, {other / files[group]["name"] for group, other in sources.items()})
     return folder
 
 
-def _place(folder: Path, parts: Parts, files: Mapping[str, Any], text: str) -> None:
+def _place(folder: Path, parts: Parts, files: Mapping[str, Any], text: str, shared: Collection[Path]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         check_place(folder)  # again: somebody may have saved something else while we waited
+        for source in shared:
+            link(source, folder / source.name)
         for group, (data, digest) in parts.items():
             path = folder / _part_name(group, digest)
             if not path.is_file() or _digest(path) != digest:

@@ -55,6 +55,29 @@ def write_text(path: str | os.PathLike[str], data: str) -> None:
     write_bytes(path, data.encode("utf-8"))
 
 
+def link(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Make ``path`` the same file as ``source``, or, where the disk has no links, one with the same content.
+
+    Raises ``OSError`` when the disk refuses; then ``path`` is as it was.
+    """
+    source, target = Path(source), Path(path)
+    if target.exists() and target.samefile(source):
+        return
+    temporary = target.with_name(f".{_short(target.name)}.{uuid.uuid4().hex}.tmp")
+    try:
+        os.link(source, temporary)
+    except FileNotFoundError:
+        raise
+    except OSError:  # a file system without links
+        write_bytes(target, source.read_bytes())
+        return
+    try:
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(target.parent)
+
+
 @contextmanager
 def locked(folder: str | os.PathLike[str], shared: bool = False, patience: float | None = None) -> Iterator[None]:
     """Hold ``folder`` alone, or with others who only read; where the system has no such lock, go on without.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def native_bf16() -> bool:
-    """Whether the processor computes in bfloat16 itself (avx512_bf16, amx_bf16); emulated, it is slower than float32."""
+    """Whether it computes in bfloat16 itself (avx512_bf16, amx_bf16); emulated, bfloat16 is slower than float32."""
     import torch
 
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.12 and later tell

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
 
 SERIES, ROWS, WEEK = 2000, 160, 7
 PROBS = tuple(np.round(np.arange(0.0125, 0.99, 0.0125), 4).tolist())
@@ -27,11 +28,11 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class Process:
-    """``next_value(before (S,), step) -> (frozen distribution of the value at that step)``."""
+    """``following(values before (S,), steps (S,))`` gives the distribution of the values at these steps."""
 
     name: str
     likelihood: str
-    following: Callable[[Float, int], object]
+    following: Callable[[Float, Int], object]
     start: float
 
     def run(self, seed: int, series: int = SERIES, rows: int = ROWS) -> Run:
@@ -39,12 +40,13 @@ class Process:
         rng = np.random.default_rng(seed)
         values = np.empty((series, rows + 1))
         before = np.full(series, self.start)
+        phase = np.arange(series)  # every day of the week ends some series
         for step in range(-50, rows + 1):  # the first fifty settle it
-            coming = self.following(before, step)
+            coming = self.following(before, step + phase)
             before = np.asarray(coming.rvs(size=series, random_state=rng), dtype=np.float64)  # type: ignore[attr-defined]
             if step >= 0:
                 values[:, step] = before
-        coming = self.following(values[:, -2], rows)
+        coming = self.following(values[:, -2], rows + phase)
         truth = np.stack([np.broadcast_to(coming.ppf(p), series) for p in PROBS], axis=1)  # type: ignore[attr-defined]
         frame = pd.DataFrame(
             {
@@ -56,9 +58,9 @@ class Process:
         return Run(frame, values[:, rows], truth)
 
 
-def season(step: int) -> float:
+def season(step: Int) -> Float:
     """From -1 to 1 over a week."""
-    return float(np.sin(2 * np.pi * step / WEEK))
+    return np.sin(2 * np.pi * step / WEEK)
 
 
 class Tweedie:
@@ -102,7 +104,7 @@ class Inflated:
         return float(self.rest.ppf(beyond)) if beyond > 0 else 0.0
 
 
-def _rate(step: int) -> float:
+def _rate(step: Int) -> Float:
     return 8.0 + 5.0 * season(step)
 
 

@@ -83,7 +83,7 @@ def grown(snapshot: Snapshot, reading: Reading, job: Job, slot: datetime) -> Sna
         panel = append(snapshot.panel, more)
     except (DataError, ValueError) as error:
         raise RefusedError(f"with the new rows not all is well: {error}") from error
-    return Snapshot(panel, steps, sums, replace(reading.mark, dtypes=dtypes))
+    return Snapshot(panel, steps, sums, replace(reading.mark, dtypes=dtypes), base=snapshot.base)
 
 
 def _plain(dtypes: Dtypes, job: Job) -> bool:

@@ -64,9 +64,10 @@ def latest_cutoff(panel: Panel) -> pd.Timestamp | int:
 
 
 def forecast_table(panel: Panel, made: Forecasts, asked: Wanted, model: str, form: Form) -> pd.DataFrame:
-    """The forecasts, one row for each series and step, in the order of ids, which is that of sinks. ``made`` is used up.
+    """The forecasts, one row for each series and step, in the order of ids, which is that of sinks.
 
-    Long frames can be large: they are built column by column, text is kept once for each series and repeated by place.
+    Long frames can be large: they are built column by column, text is kept once for each series and repeated by place,
+    and the numbers of ``made`` are used up.
     """
     series, h = made.point.shape
     order = np.argsort(pd.factorize(panel.ids, sort=True)[0], kind="stable")

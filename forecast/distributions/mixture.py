@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from forecast.distributions.base import Likelihood, wide
-from forecast.distributions.numeric import Float, between, between_wholes, elementwise, like
+from forecast.distributions.numeric import Float, between, between_positive, between_wholes, elementwise, like
 from forecast.errors import ConfigError
 
 # Components of equal name that were told the same at the start of training would stay the same for ever: their raw
@@ -93,7 +93,7 @@ class Mixture(Likelihood):
         """Between the quantiles of the components, where the shares of all together reach ``probs``."""
         precise = wide(raw).double()
         ends = self._each(self.parts(precise)[1], lambda each, part: each.quantile(part, probs.double()))
-        solve = self._wholes if self.discrete else self._between
+        solve = {"real": self._between, "positive": self._between_positive}.get(self.kind, self._wholes)
         return like(elementwise(solve, probs, ends.amin(-1), ends.amax(-1), *precise.unbind(-1)), raw)
 
     def sample(self, raw: Tensor, uniform: Tensor) -> Tensor:
@@ -121,6 +121,9 @@ class Mixture(Likelihood):
 
     def _between(self, probs: Float, low: Float, high: Float, *raw: Float) -> Float:
         return between(self._cdf, probs, low, high, *raw)
+
+    def _between_positive(self, probs: Float, low: Float, high: Float, *raw: Float) -> Float:
+        return between_positive(self._cdf, probs, low, high, *raw)
 
     def _wholes(self, probs: Float, low: Float, high: Float, *raw: Float) -> Float:
         return between_wholes(self._cdf, probs, low - 1.0, high, *raw)

@@ -18,6 +18,9 @@ Float = npt.NDArray[np.float64]
 
 CHUNK = 1 << 17  # cells: a few dozen temporaries of them fit in the caches' neighbourhood
 MOST_WHOLE = 2.0**62
+MOST_STEPS = 100  # to a root: halving alone needs half as many
+NO_CHANGE_OF_SIGN = -1  # scipy's status
+NOTHING = 1e-30  # of the largest positive number that comes into question
 
 
 def elementwise(function: Callable[..., Float], *arguments: Tensor) -> Tensor:
@@ -82,7 +85,19 @@ def between(cdf: Callable[..., Float], probs: Float, low: Float, high: Float, *p
         lambda x, p, *rest: cdf(x, *rest) - p,
         (low, high),
         args=(probs, *parameters),
-        tolerances={"xrtol": 1e-12, "xatol": 1e-14},
+        tolerances={"xrtol": 1e-12, "xatol": 1e-13},
+        maxiter=MOST_STEPS,
     )
     end = np.where(cdf(high, *parameters) < probs, high, low)
-    return np.where(found.success, found.x, end)
+    return np.where(found.status == NO_CHANGE_OF_SIGN, end, found.x)
+
+
+def between_positive(cdf: Callable[..., Float], probs: Float, low: Float, high: Float, *parameters: Float) -> Float:
+    """The same for numbers from 0, with as many digits for small ones as for large; 0 where it is reached there."""
+    found = np.zeros_like(high)
+    above = np.flatnonzero(cdf(np.zeros_like(high), *parameters) < probs)
+    top = np.maximum(high[above], np.finfo(np.float64).tiny)
+    logs = (np.log(np.maximum(low[above], NOTHING * top)), np.log(top))
+    rest = (part[above] for part in parameters)
+    found[above] = np.exp(between(lambda x, *others: cdf(np.exp(x), *others), probs[above], *logs, *rest))
+    return found

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from forecast.distributions.base import Likelihood, bounded, log_mean_of, scale_of, shape_of, wide
 from forecast.distributions.counts import poisson_quantile
-from forecast.distributions.numeric import Float, between, elementwise, like
+from forecast.distributions.numeric import MOST_STEPS, Float, elementwise, like
 
 LEAST_POWER, MOST_POWER = 1.01, 1.99
 LEAST_DISPERSION, MOST_DISPERSION = 1e-4, 1e3
@@ -23,6 +23,9 @@ REACH = 6.5  # standard deviations of the bulk on either side, and a few terms f
 SKEW = 6.0
 # Less dispersed than this about the value, the saddle-point is exact to eight digits, and the series long.
 SADDLE = 1e-4
+BLOCK = 1024  # cells: their terms fit in a cache
+TINY = float(np.finfo(np.float64).tiny)
+CLOSE, LONGEST = 1e-12, 2.0  # steps towards the logarithm of a quantile
 LEAST_LOG, MOST_LOG = -60.0, 30.0  # of a value relative to its mean
 
 
@@ -69,9 +72,9 @@ class Tweedie(Likelihood):
         value, log_mean = value.double().expand(cells), log_mean.expand(cells)
         shape = Shape(shape.dispersion.expand(cells), shape.power.expand(cells))
         above = value > 0.0
-        log = bounded(torch.log(torch.where(above, value, 1.0)) - log_mean, LEAST_LOG, MOST_LOG)
-        density = _log_density(log, shape) - log_mean
-        return like(torch.where(above, density, -shape.rate), raw)
+        log = bounded(torch.log(value[above]) - log_mean[above], LEAST_LOG, MOST_LOG)
+        density = _log_density(log, Shape(shape.dispersion[above], shape.power[above])) - log_mean[above]
+        return like((-shape.rate).masked_scatter(above, density), raw)
 
     def cdf(self, raw: Tensor, value: Tensor) -> Tensor:
         log_mean, shape = _parameters(raw)
@@ -102,11 +105,14 @@ def _parameters(raw: Tensor) -> tuple[Tensor, Shape]:
 
 
 def _log_density(log: Tensor, shape: Shape) -> Tensor:
-    """Of values above 0, ``log`` the logarithm of the value relative to its mean."""
+    """Of values above 0 (cells,), ``log`` the logarithm of the value relative to its mean."""
     crowded = (shape.dispersion * torch.exp((shape.power - 2.0) * log)).detach() < SADDLE
-    # each formula sees harmless numbers where the other one counts, so that no gradient is NaN
-    series = _series(torch.where(crowded, 0.0, log), Shape(torch.where(crowded, 1.0, shape.dispersion), shape.power))
-    return torch.where(crowded, _saddle(log, shape), series)
+    saddle, series = (_chosen(log, shape, which) for which in (crowded, ~crowded))
+    return torch.zeros_like(log).masked_scatter(crowded, _saddle(*saddle)).masked_scatter(~crowded, _series(*series))
+
+
+def _chosen(log: Tensor, shape: Shape, which: Tensor) -> tuple[Tensor, Shape]:
+    return log[which], Shape(shape.dispersion[which], shape.power[which])
 
 
 def _saddle(log: Tensor, shape: Shape) -> Tensor:
@@ -123,55 +129,98 @@ def _series(log: Tensor, shape: Shape) -> Tensor:
     """Log of the sum over j of Poisson(j) gamma density (j shape), around its largest term."""
     with torch.no_grad():
         top = torch.exp((2.0 - shape.power) * log) * shape.rate
+        order = top.argsort()  # cells that need equally many terms together
+    parts = [_series_of(top[block], *_chosen(log, shape, block)) for block in order.split(BLOCK)]
+    return torch.cat(parts)[order.argsort()]
+
+
+def _series_of(top: Tensor, log: Tensor, shape: Shape) -> Tensor:
+    with torch.no_grad():
         numbers, step = _numbers(top, torch.sqrt(top * (shape.power - 1.0)))
-    power, log = shape.power.unsqueeze(-1), log.unsqueeze(-1)
-    shape = Shape(shape.dispersion.unsqueeze(-1), power)
+    log, shape = log.unsqueeze(-1), Shape(shape.dispersion.unsqueeze(-1), shape.power.unsqueeze(-1))
     sizes = numbers * shape.shape
-    terms = (
-        numbers * torch.log(shape.rate)
-        - torch.lgamma(numbers + 1.0)
-        - torch.lgamma(sizes)
-        + sizes * (log - torch.log(shape.scale))
-    )
-    rest = -shape.rate - torch.exp(log) / shape.scale - log
+    relative = log - torch.log(shape.scale)
+    terms = numbers * torch.log(shape.rate) + sizes * relative - torch.lgamma(numbers + 1.0) - torch.lgamma(sizes)
+    rest = -shape.rate - torch.exp(relative) - log
     return torch.logsumexp(terms, -1) + torch.log(step) + rest.squeeze(-1)
 
 
 def _numbers(top: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
-    """Whole numbers from 1 around ``top`` (…), (…, TERMS), and the step from one to the next, (…)."""
+    """Whole numbers from 1 around ``top`` (…), (…, at most TERMS), and the step from one to the next, (…)."""
     first = torch.floor(top - REACH * width - SKEW).clamp(min=1.0)
     last = torch.ceil(top + REACH * width + SKEW)
     step = torch.ceil((last - first) / (TERMS - 1)).clamp(min=1.0)
-    places = torch.arange(TERMS, dtype=top.dtype, device=top.device)
+    needed = int(((last - first) / step).max()) + 1  # most often few
+    places = torch.arange(needed, dtype=top.dtype, device=top.device)
     return first.unsqueeze(-1) + places * step.unsqueeze(-1), step
 
 
 def _cdf(value: Float, dispersion: Float, power: Float) -> Float:
-    """Probability of at most ``value``, relative to the mean."""
+    """Probability of at most ``value``, relative to the mean; flat arrays."""
+    reached = np.exp(-1.0 / (dispersion * (2.0 - power))) + _above(np.maximum(value, 0.0), dispersion, power)[0]
+    return np.where(value < 0.0, 0.0, np.minimum(reached, 1.0))
+
+
+def _above(value: Float, dispersion: Float, power: Float) -> tuple[Float, Float]:
+    """Probability of values above 0 up to ``value``, relative to the mean; and the density there times the value."""
+    found, slope = np.empty_like(value), np.empty_like(value)
+    order = np.argsort(-dispersion * (2.0 - power))  # cells that need equally many terms together
+    for block in np.split(order, range(BLOCK, len(order), BLOCK)):
+        shape = Shape(torch.from_numpy(dispersion[block]), torch.from_numpy(power[block]))
+        found[block], slope[block] = _above_of(value[block], shape)
+    return found, slope
+
+
+def _above_of(value: Float, shape: Shape) -> tuple[Float, Float]:
     from scipy.special import gammainc, gammaln
 
-    shape = Shape(torch.from_numpy(dispersion), torch.from_numpy(power))
-    rate = shape.rate.numpy()
+    if not value.size:
+        return value, value
     numbers, step = (part.numpy() for part in _numbers(shape.rate, torch.sqrt(shape.rate)))
-    # a few variables are most often all there are: terms that nobody needs are not computed
-    needed = int(np.ceil(((rate + REACH * np.sqrt(rate) + SKEW) / step).max(initial=0.0))) + 1
-    numbers = numbers[:, :needed]
-    weights = np.exp(numbers * np.log(rate)[:, None] - rate[:, None] - gammaln(numbers + 1.0)) * step[:, None]
-    scaled = np.maximum(value, 0.0) / shape.scale.numpy()
-    sums = (weights * gammainc(numbers * shape.shape.numpy()[:, None], scaled[:, None])).sum(1)
-    return np.where(value < 0.0, 0.0, np.minimum(np.exp(-rate) + sums, 1.0))
+    rate, size, scale = (part.numpy()[:, None] for part in (shape.rate, shape.shape, shape.scale))
+    weights = np.exp(numbers * np.log(rate) - rate - gammaln(numbers + 1.0)) * step[:, None]
+    scaled, sizes = np.maximum(value[:, None] / scale, TINY), numbers * size
+    dense = np.exp(sizes * np.log(scaled) - scaled - gammaln(sizes))
+    return (weights * gammainc(sizes, scaled)).sum(1), (weights * dense).sum(1)
 
 
 def _quantile(probs: Float, dispersion: Float, power: Float) -> Float:
     """Relative to the mean; 0 where the mass at 0 reaches ``probs``."""
-    shape = Shape(torch.from_numpy(dispersion), torch.from_numpy(power))
-    above = np.flatnonzero(np.exp(-shape.rate.numpy()) < probs)
+    none = np.exp(-1.0 / (dispersion * (2.0 - power)))
+    above = np.flatnonzero(none < probs)
     found = np.zeros_like(probs)
-    probs, dispersion, power = probs[above], dispersion[above], power[above]
-    # no quantile lies further above the mean (Cantelli's inequality)
-    high = 1.0 + 1.001 * np.sqrt(dispersion * probs / (1.0 - probs))
-    found[above] = between(_cdf, probs, np.zeros_like(high), high, dispersion, power)
+    found[above] = np.exp(_log_quantile(probs[above], dispersion[above], power[above], none[above]))
     return found
+
+
+def _log_quantile(probs: Float, dispersion: Float, power: Float, none: Float) -> Float:
+    """Above 0: Newton's method, on logarithms of values and, in the lower half, of probabilities, where one is almost
+    linear in the other; kept within what is known already. ``none`` is the mass at 0.
+
+    From the gamma distribution that has mean and variance of the values above 0."""
+    from scipy.special import gammaincinv
+
+    target = probs - none
+    squares = np.maximum((1.0 + dispersion) * (1.0 - none) - 1.0, 1e-9)  # squared coefficient of variation
+    guess = gammaincinv(1.0 / squares, target / (1.0 - none)) * squares / (1.0 - none)
+    # no quantile lies further above the mean (Cantelli's inequality)
+    low, high = np.full_like(probs, 2.0 * LEAST_LOG), np.log1p(1.001 * np.sqrt(dispersion * probs / (1.0 - probs)))
+    x = np.clip(np.log(np.maximum(guess, TINY)), low, high)
+    active = np.arange(len(x))
+    for _ in range(MOST_STEPS):
+        at, aim = x[active], target[active]
+        reached, slope = (np.maximum(part, TINY) for part in _above(np.exp(at), dispersion[active], power[active]))
+        low[active], high[active] = np.where(reached < aim, (at, high[active]), (low[active], at))
+        lower = aim < 0.5 * (1.0 - none[active])
+        step = np.where(lower, np.log(aim / reached) * reached, aim - reached) / slope
+        to = at + np.clip(step, -LONGEST, LONGEST)
+        within = (to > low[active]) & (to < high[active])
+        x[active] = np.where(within, to, 0.5 * (low[active] + high[active]))
+        moving = (np.abs(x[active] - at) > CLOSE) & (high[active] - low[active] > CLOSE)
+        active = active[moving]
+        if not active.size:
+            break
+    return x
 
 
 def _sample(first: Float, second: Float, dispersion: Float, power: Float) -> Float:

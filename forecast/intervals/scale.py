@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ Int = npt.NDArray[np.int64]
 
 HALF_LIVES = (20.0, 80.0, 320.0)  # rows
 REMEMBERED = 5  # half-lives, after which a row weighs nothing
+BLOCK_ROWS = 100_000
 LARGEST = 1e290  # of a change: products with widths stay finite
 MOST_RELATIVE = 1e6
 
@@ -57,38 +58,29 @@ class LocalScale:
 
     def measured(self, panel: Panel) -> Measured:
         """What is seen of each series by itself."""
-        recent = panel.tail(int(REMEMBERED * self.half_life) + self.lag)
-        lively, number = self._changes(recent, self.lag)
-        if self.lag > 1:  # too short for a single change over a season
-            short, few = self._changes(recent, 1)
-            none = number == 0
-            lively, number = np.where(none, short, lively), np.where(none, few, number)
-        known = np.isfinite(recent.values)
-        count = np.bincount(recent.series[known], minlength=len(panel))
-        total = np.bincount(recent.series[known], np.abs(recent.values[known]), minlength=len(panel))
-        level = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        return Measured(lively, number, np.minimum(level, LARGEST))
+        window = int(REMEMBERED * self.half_life) + self.lag
+        recent = panel.tail(window) if panel.lengths.max(initial=0) > window else panel
+        weights = 0.5 ** (np.arange(window + 1) / self.half_life)
+        parts = [self._seen(recent.values, offsets, weights) for offsets in _blocks(recent.offsets)]
+        nothing = Measured(np.empty(0), np.empty(0, dtype=np.int64), np.empty(0))
+        return Measured(*(np.concatenate(column) for column in zip(nothing, *parts, strict=True)))
+
+    def _seen(self, values: Float, offsets: Int, weights: Float) -> Measured:
+        """:meth:`measured` of the series at ``offsets`` of ``values``; a row so many rows back has so much weight."""
+        values, offsets = values[offsets[0] : offsets[-1]], offsets - offsets[0]
+        changes, number = _changes(values, offsets, self.lag, weights)
+        if self.lag > 1 and (number == 0).any():  # too short for a single change over a season
+            short, few = _changes(values, offsets, 1, weights)
+            changes, number = np.where(number == 0, short, changes), np.where(number == 0, few, number)
+        known = np.isfinite(values)
+        count = _totals(known, offsets)
+        level = _totals(np.where(known, np.abs(values), 0.0), offsets) / np.where(count > 0, count, np.nan)
+        return Measured(changes, number, np.minimum(level, LARGEST))
 
     def completed(self, seen: Measured) -> Float:
         """The scales of series that were ``seen``, those without a change by what is usual."""
         usual = self.relative * seen.level / (1.0 + seen.number)
         return np.where(seen.changes > 0.0, seen.changes, usual)
-
-    def _changes(self, panel: Panel, lag: int) -> tuple[Float, Int]:
-        """The weighted mean of absolute changes (S,), 0 where there is none, and how many there are."""
-        age = np.repeat(panel.offsets[1:], panel.lengths) - 1 - np.arange(len(panel.values))
-        series, values = panel.series, panel.values
-        if lag == 1:
-            known = np.isfinite(values)
-            series, values, age = series[known], values[known], age[known]
-        size = np.abs(values[lag:] / 2.0 - values[:-lag] / 2.0) if len(values) > lag else np.empty(0)
-        usable = np.isfinite(size) & (series[lag:] == series[: len(size)])
-        owner, size = series[lag:][usable], size[usable]
-        weight = 0.5 ** (age[lag:][usable] / self.half_life)
-        total = np.bincount(owner, weight, minlength=len(panel))
-        sums = np.bincount(owner, np.minimum(size, LARGEST) * weight, minlength=len(panel))
-        mean = 2.0 * sums / np.where(total > 0.0, total, 1.0)
-        return np.minimum(mean, LARGEST), np.bincount(owner, minlength=len(panel))
 
 
 class Measured(NamedTuple):
@@ -97,6 +89,44 @@ class Measured(NamedTuple):
     changes: Float
     number: Int
     level: Float
+
+
+def _blocks(offsets: Int) -> Iterator[Int]:
+    """``offsets`` in pieces of about as many rows as a processor has at hand at a time."""
+    last = len(offsets) - 1
+    begin = 0
+    while begin < last:
+        end = max(begin + 1, int(np.searchsorted(offsets, offsets[begin] + BLOCK_ROWS, side="right")) - 1)
+        yield offsets[begin : end + 1]
+        begin = end
+
+
+def _changes(values: Float, offsets: Int, lag: int, weights: Float) -> tuple[Float, Int]:
+    """The weighted mean of absolute changes of each series, 0 where there is none, and how many there are."""
+    lengths = np.diff(offsets)
+    age = np.repeat(offsets[1:] - 1, lengths) - np.arange(len(values))
+    known = np.isfinite(values)
+    if lag == 1 and not known.all():  # from one known value to the next
+        values, age = values[known], age[known]
+        offsets = np.append(0, np.cumsum(known))[offsets]
+        lengths = np.diff(offsets)
+    size = np.zeros(len(values))
+    size[lag:] = np.abs(values[lag:] / 2.0 - values[:-lag] / 2.0)  # halves: the difference may be beyond any number
+    usable = np.isfinite(size) & (np.arange(len(values)) - np.repeat(offsets[:-1], lengths) >= lag)
+    weight = np.where(usable, weights[age], 0.0)
+    total = _totals(weight, offsets)
+    sums = _totals(weight * np.where(usable, np.minimum(size, LARGEST), 0.0), offsets)
+    mean = np.minimum(2.0 * sums / np.where(total > 0.0, total, 1.0), LARGEST)
+    return mean, _totals(usable, offsets).astype(np.int64)
+
+
+def _totals(values: npt.NDArray[Any], offsets: Int) -> Float:
+    """The sum of each series' rows, 0 for one without rows."""
+    totals = np.zeros(len(offsets) - 1)
+    filled = np.flatnonzero(np.diff(offsets) > 0)
+    if filled.size:
+        totals[filled] = np.add.reduceat(values.astype(np.float64, copy=False), offsets[:-1][filled])
+    return totals
 
 
 def candidates(season_length: int) -> tuple[LocalScale, ...]:

@@ -70,8 +70,12 @@ class DeepARNet(nn.Module):
 
     def __init__(self, facts: Facts, spec: DeepAR) -> None:
         super().__init__()
+        self.moved: Tensor
         self.facts = facts
-        self.likelihood: Likelihood = likelihood(spec.likelihood)
+        self.likelihood: Likelihood = likelihood(spec.likelihood, kind="real")
+        moved = torch.zeros(self.likelihood.parameters)
+        moved[list(self.likelihood.moves)] = 1.0
+        self.register_buffer("moved", moved, persistent=False)  # 1 for the parameters that are locations
         self.num_samples = spec.num_samples
         self.precision = spec.sampling_precision
         self.seasons = tuple(m for m in facts.seasons if 1 < m <= facts.input_size)
@@ -109,7 +113,7 @@ class DeepARNet(nn.Module):
         seen = batch._replace(past=value[:, :-1], observed=known[:, :-1] if batch.observed is not None else None)
         rows = self._rows(seen)
         features, _ = self.rnn(torch.stack(self._inputs(rows), -1))
-        error = -self.likelihood.log_prob(self._raw(features, rows), value[:, 1:])
+        error = self.likelihood.loss(self._raw(features, rows), value[:, 1:], deterministic=not self.training)
         weight = known[:, 1:] * (known.cumsum(1)[:, :-1] > 0)
         first = 0 if self.training else batch.past.shape[1] - 1
         return Cells(error[:, first:], weight[:, first:])
@@ -136,13 +140,19 @@ class DeepARNet(nn.Module):
 
     def _location(self, rows: Rows) -> Tensor:
         """Where the value after each row is expected but for what the layer says, (…)."""
-        towards = [rows.mean - rows.latest, *(lag - rows.latest for lag in rows.lags), *rows.changes]
-        return rows.latest + sum(share * part for share, part in zip(self.share, towards, strict=False))
+        of_mean, *shares = self.share
+        of_lags, of_changes = shares[: len(rows.lags)], shares[len(rows.lags) :]
+        rest = 1.0 - of_mean - sum(of_lags)
+        parts = (*zip(of_lags, rows.lags, strict=False), *zip(of_changes, rows.changes, strict=False))
+        location: Tensor = of_mean * rows.mean + rest * rows.latest
+        for share, part in parts:
+            location = location + share * part
+        return location
 
     def _raw(self, features: Tensor, rows: Rows) -> Tensor:
         """Parameters of the likelihood of the value after each row, (…, parameters)."""
-        raw = self.project(self.dropout(features))
-        return torch.cat([raw[..., :1] + self._location(rows).unsqueeze(-1), raw[..., 1:]], -1)
+        raw: Tensor = self.project(self.dropout(features))
+        return raw + self._location(rows).unsqueeze(-1) * self.moved
 
     def _walks(self, batch: Batch, samples: int, seed: int | None = None) -> Iterator[Tensor]:
         """The past is read once; then the sample paths of a few windows at a time, each (b, samples, h)."""
@@ -175,7 +185,7 @@ class DeepARNet(nn.Module):
                 total = total + value
                 rows = Rows(value, None, value, total / (origin.seen + step), *self._lags(origin, drawn))
                 raw = onward(self._inputs(rows))
-                raw = torch.cat([raw[:1] + self._location(rows), raw[1:]])
+                raw = raw + self._location(rows) * self.moved.view(-1, 1, 1)
             drawn.append(self.likelihood.sample(raw.movedim(0, -1), uniform))
         return torch.stack(drawn).permute(2, 1, 0)
 
@@ -211,11 +221,11 @@ class DeepAR:
         hidden_size: width of the state.
         num_layers: stacked recurrent layers.
         dropout: before the output (and between layers).
-        likelihood: ``student_t`` (forgives outliers), ``normal`` or ``laplace``.
+        likelihood: ``student_t`` (forgives outliers) or another of real values (:mod:`forecast.distributions.named`).
         num_samples: sampled futures that a forecast is made of, from 2 to 10,000; time grows with them.
-        sampling_precision: ``32``; or ``bf16``: while sampling on a CPU the products of an LSTM are rounded to bfloat16,
-            which moves a quantile by far less than its sampling error; or ``auto``: bf16 where the processor computes
-            in it itself and is therefore faster.
+        sampling_precision: ``32``; or ``bf16``: while sampling on a CPU the products of an LSTM are rounded to
+            bfloat16, which moves a quantile by far less than its sampling error; or ``auto``: bf16 where the processor
+            computes in it itself and is therefore faster.
         seasonal_skip: draw the next value towards its seasonal lags by learned shares, at first equal ones.
         quantiles: probabilities to forecast besides the median; empty for a point forecast, whose intervals are then
             calibrated on held-out windows.

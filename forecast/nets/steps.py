@@ -24,28 +24,32 @@ class Steps(Protocol):
     """Reads one value of every channel on every path; tells what is read out of the last layer's hidden state."""
 
     def __call__(self, channels: Sequence[Tensor]) -> Tensor:
-        """Channels, each (samples, b) or broadcast to it, to outputs (outputs, samples, b), valid until the next call."""
+        """Channels, each (samples, b) or broadcast to it, to (outputs, samples, b), valid until the next call."""
         ...
 
 
 def steps(layer: Layer, readout: nn.Linear, state: State, samples: int, precision: str = "32") -> Steps:
-    """``layer`` and ``readout`` going on from ``state`` (layers, b, hidden_size), ``samples`` paths for each of b windows.
+    """``layer`` and ``readout`` going on from ``state`` (layers, b, hidden_size), ``samples`` paths a window.
 
     ``precision`` is that of the products of :class:`LSTMSteps`, elsewhere it is not used: ``32``, ``bf16``, or ``auto``
     for bf16 where the processor computes in it.
     """
-    by_hand = isinstance(layer, nn.LSTM) and not layer.bidirectional and not (layer.training and layer.dropout)
-    if by_hand and isinstance(state, tuple) and state[0].device.type == "cpu" and not torch.is_grad_enabled():
+    if isinstance(layer, nn.LSTM) and isinstance(state, tuple) and _by_hand(layer, state[0]):
         half = precision == "bf16" or (precision == "auto" and native_bf16())
         return LSTMSteps(layer, readout, state, samples, torch.bfloat16 if half else state[0].dtype)
     return LayerSteps(layer, readout, state, samples)
+
+
+def _by_hand(layer: nn.LSTM, hidden: Tensor) -> bool:
+    drops = layer.training and layer.dropout > 0.0
+    return hidden.device.type == "cpu" and not (torch.is_grad_enabled() or layer.bidirectional or drops)
 
 
 class LayerSteps:
     """Any cell, on any device, with gradients: the layer itself, called for one row."""
 
     def __init__(self, layer: Layer, readout: nn.Linear, state: State, samples: int) -> None:
-        self.layer, self.readout, self.samples = layer, readout, samples
+        self.layer, self.readout = layer, readout
         if isinstance(state, tuple):
             hidden, memory = (part.repeat(1, samples, 1) for part in state)
             self.state: State = hidden, memory
@@ -53,11 +57,10 @@ class LayerSteps:
             self.state = state.repeat(1, samples, 1)
 
     def __call__(self, channels: Sequence[Tensor]) -> Tensor:
-        shape = torch.broadcast_shapes(*(channel.shape for channel in channels))
-        rows = torch.stack([channel.expand(shape) for channel in channels], -1).flatten(0, 1).unsqueeze(1)
-        features, self.state = self.layer(rows, self.state)
+        rows = torch.stack(torch.broadcast_tensors(*channels), -1)  # type: ignore[no-untyped-call]
+        features, self.state = self.layer(rows.flatten(0, 1).unsqueeze(1), self.state)
         read: Tensor = self.readout(features.squeeze(1))
-        return read.t().unflatten(1, (self.samples, -1))
+        return read.t().reshape(-1, *rows.shape[:2])
 
 
 class LSTMSteps:

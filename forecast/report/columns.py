@@ -1,10 +1,17 @@
-"""Which columns of a forecast frame belong to which model."""
+"""Which columns of a forecast frame belong to which model.
+
+Of a model ``m``: ``m`` is its point forecast, ``m-lo-90`` and ``m-hi-90`` an interval, ``m-q-0.1`` a quantile,
+``m-median`` and ``m-mean`` what they say, and ``m-p-1`` the probability that the actual is 1. A model's name may hold
+dashes: ``m-mean`` is a model of its own where there is no column ``m``, or where columns such as ``m-mean-lo-90`` are.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
 
 import pandas as pd
 
@@ -13,6 +20,10 @@ from forecast.errors import DataError, Fault, some
 NUMBER = r"\d*\.?\d+(?:e[-+]?\d+)?"
 INTERVAL = re.compile(rf"(?P<model>.+)-(?P<side>lo|hi)-(?P<level>{NUMBER})", re.DOTALL)
 QUANTILE = re.compile(rf"(?P<model>.+)-q-(?P<q>{NUMBER})", re.DOTALL)
+SHARE = re.compile(rf"(?P<model>.+)-p-(?P<value>-?{NUMBER})", re.DOTALL)
+STATISTIC = re.compile(r"(?P<model>.+)-(?P<statistic>mean|median)", re.DOTALL)
+
+Outcome = Literal["number", "event", "class"]
 
 
 @dataclass(frozen=True)
@@ -20,71 +31,150 @@ class ModelColumns:
     """One model's columns: its name is the column of its point forecast.
 
     ``intervals`` maps a level as it was written ("90") to its (lower, upper) columns, ascending by level;
-    ``quantiles`` maps a probability as it was written ("0.1") to its column, ascending.
+    ``quantiles`` maps a probability as it was written ("0.1") to its column, ascending; ``shares`` maps a value of the
+    target ("1") to the column of its probability, ascending. ``mean`` and ``median`` are columns, or ``None``.
     """
 
     name: str
     intervals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     quantiles: Mapping[str, str] = field(default_factory=dict)
+    shares: Mapping[str, str] = field(default_factory=dict)
+    mean: str | None = None
+    median: str | None = None
+
+    @cached_property
+    def bands(self) -> dict[str, tuple[str, str]]:
+        """The intervals, and those between quantiles as far from 0 as from 1: ``q-0.1`` and ``q-0.9`` make 80 %.
+
+        Ascending by level; where a level is there as an interval, that is the one.
+        """
+        columns = {float(q): column for q, column in self.quantiles.items()}
+        mirrored = {q: columns.get(round(1 - q, 10)) for q in columns if q < 0.5}
+        found = {
+            f"{round(100 * (1 - 2 * q), 8):g}": (columns[q], upper)
+            for q, upper in mirrored.items()
+            if upper is not None
+        }
+        given = {float(level) for level in self.intervals}
+        found = {level: pair for level, pair in found.items() if float(level) not in given}
+        return dict(sorted({**found, **self.intervals}.items(), key=lambda item: float(item[0])))
+
+    @cached_property
+    def grid(self) -> dict[float, str]:
+        """Every probability whose quantile is known -> its column, ascending: quantiles, the median, ends of intervals."""
+        known: dict[float, str] = {}
+        for level, (lower, upper) in self.intervals.items():
+            tail = (1 - float(level) / 100) / 2
+            known |= {round(tail, 10): lower, round(1 - tail, 10): upper}
+        if self.median is not None:
+            known[0.5] = self.median
+        known |= {float(q): column for q, column in self.quantiles.items()}
+        return dict(sorted(known.items()))
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """What is forecast: numbers, whether an event happens (1 or 0), or which class comes."""
+        if not self.shares:
+            return "number"
+        return "event" if {float(value) for value in self.shares} <= {0.0, 1.0} else "class"
 
 
 def find_models(frame: pd.DataFrame, roles: Sequence[str]) -> tuple[ModelColumns, ...]:
     """The models of ``frame``, in column order; ``roles`` are the columns that are no forecasts (id, time, ...).
 
-    Raises ``DataError`` for missing or repeated columns, columns that hold no numbers, half an interval, and an
-    interval or quantile without its model's point forecast: every fault at once.
+    Raises ``DataError`` for missing or repeated columns, columns that hold no numbers, half an interval, an interval,
+    quantile or probability without its model's point forecast, and models of which some forecast events and others
+    classes: every fault at once.
     """
     faults = _missing(frame, roles) or _repeated(frame)
     if faults:
         raise DataError(faults)
     columns = [column for column in frame.columns if column not in roles]
     faults = _not_numbers(frame, columns)
-    points = [column for column in columns if _owner(column) is None]
-    models = [ModelColumns(str(name), _intervals(name, columns), _quantiles(name, columns)) for name in points]
-    for column in columns:
-        faults += _orphans(column, columns, points)
+    owners = _owners(columns)
+    points = [column for column in columns if owners.get(column) is None]
+    owned: dict[str, list[str]] = {point: [] for point in points}
+    for column, owner in owners.items():
+        faults += _orphans(column, owner, columns, points)
+        owned.setdefault(owner, []).append(column)
+    models = [_model(str(point), owned[point]) for point in points]
     if not columns:
         faults.append(Fault("models", "the frame holds no forecasts", "Add one numeric column for each model."))
+    faults += _mixed(models)
     if faults:
         raise DataError(faults)
     return tuple(models)
 
 
-def _owner(column: object) -> str | None:
-    """The model that an interval or quantile column is part of; ``None`` for a point forecast."""
-    match = (INTERVAL.fullmatch(column) or QUANTILE.fullmatch(column)) if isinstance(column, str) else None
+def outcome_of(models: Sequence[ModelColumns]) -> Outcome:
+    """What the models of one frame forecast: numbers unless any of them has probabilities of events or classes."""
+    return next((model.outcome for model in models if model.outcome != "number"), "number")
+
+
+def _owners(columns: Sequence[object]) -> dict[str, str]:
+    """Every column that is part of a model -> the name of that model."""
+    texts = [column for column in columns if isinstance(column, str)]
+    owners = {column: owner for column in texts if (owner := _owner(column)) is not None}
+    others = set(texts) - set(owners)
+    having = set(owners.values())
+    for column in texts:
+        match = STATISTIC.fullmatch(column)
+        if match and column in others and match["model"] in others and column not in having:
+            owners[column] = match["model"]
+    return owners
+
+
+def _owner(column: str) -> str | None:
+    """The model that an interval, quantile or probability is part of."""
+    match = INTERVAL.fullmatch(column) or QUANTILE.fullmatch(column) or SHARE.fullmatch(column)
     return match["model"] if match else None
 
 
-def _intervals(model: str, columns: Sequence[str]) -> dict[str, tuple[str, str]]:
-    matches = (INTERVAL.fullmatch(column) for column in columns if _owner(column) == model)
-    levels = {match["level"] for match in matches if match}
-    return {level: (f"{model}-lo-{level}", f"{model}-hi-{level}") for level in sorted(levels, key=float)}
+def _model(name: str, columns: Sequence[str]) -> ModelColumns:
+    rest = {column: column[len(name) + 1 :] for column in columns}
+    levels = {part[3:] for part in rest.values() if part.startswith("lo-")}
+    intervals = {level: (f"{name}-lo-{level}", f"{name}-hi-{level}") for level in sorted(levels, key=float)}
+    statistics = {part: column for column, part in rest.items() if part in ("mean", "median")}
+    return ModelColumns(name, intervals, _numbered(rest, "q-"), _numbered(rest, "p-"), **statistics)
 
 
-def _quantiles(model: str, columns: Sequence[str]) -> dict[str, str]:
-    matches = (QUANTILE.fullmatch(column) for column in columns if _owner(column) == model)
-    probabilities = {match["q"]: match[0] for match in matches if match}
-    return {q: probabilities[q] for q in sorted(probabilities, key=float)}
+def _numbered(rest: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """Number as it was written -> column, ascending, of the columns that go on with ``prefix``."""
+    found = {part[len(prefix) :]: column for column, part in rest.items() if part.startswith(prefix)}
+    return {number: found[number] for number in sorted(found, key=float)}
 
 
-def _orphans(column: str, columns: Sequence[str], points: Sequence[str]) -> list[Fault]:
-    """What keeps an interval or quantile column from being used."""
-    owner = _owner(column)
-    if owner is None:
-        return []
+def _orphans(column: str, owner: str, columns: Sequence[str], points: Sequence[str]) -> list[Fault]:
+    """What keeps a column that is part of a model from being used."""
     if owner not in points:
         return [Fault(column, "its model has no point forecast", f"Add a column {owner!r}, or drop this one.")]
-    interval = INTERVAL.fullmatch(column)
+    interval, quantile = INTERVAL.fullmatch(column), QUANTILE.fullmatch(column)
+    if quantile is not None and not 0 < float(quantile["q"]) < 1:
+        return [Fault(column, "not a probability", "Use one between 0 and 1.")]
     if interval is None:
-        probable = 0 < float(column[len(owner) + len("-q-") :]) < 1
-        return [] if probable else [Fault(column, "not a probability", "Use one between 0 and 1.")]
+        return []
     other = f"{owner}-{'hi' if interval['side'] == 'lo' else 'lo'}-{interval['level']}"
     if other not in columns:
         return [Fault(column, "half an interval", f"Add a column {other!r}, or drop this one.")]
     if not 0 < float(interval["level"]) < 100:
         return [Fault(column, "its level is no percentage", "Use a level between 0 and 100.")]
     return []
+
+
+def _mixed(models: Sequence[ModelColumns]) -> list[Fault]:
+    """What keeps probabilities from being scored together."""
+    kinds = {model.outcome: model for model in models if model.shares}
+    faults = []
+    if len(kinds) > 1:
+        event, other = kinds["event"], kinds["class"]
+        problem = f"{event.name!r} forecasts an event (0 or 1), {other.name!r} the classes {', '.join(other.shares)}"
+        faults.append(Fault(next(iter(event.shares.values())), problem, "Score them in two frames."))
+    for model in models:
+        if len(model.shares) == 1 and "1" not in model.shares:
+            value, column = next(iter(model.shares.items()))
+            remedy = f"Add a column '{model.name}-p-…' for every other class, or name the column of an event -p-1."
+            faults.append(Fault(column, f"the probability of {value} alone", remedy))
+    return faults
 
 
 def _missing(frame: pd.DataFrame, roles: Sequence[str]) -> list[Fault]:

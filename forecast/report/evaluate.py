@@ -6,15 +6,18 @@ How averages are taken, as in the M4 competition:
 2. a series' metric pools all its points (over the horizon, and over the cutoffs);
 3. a model's metric is the plain mean over series, so that a long or a large series counts no more than another;
 4. OWA is the mean of two ratios of such means (model over Naive2), not a mean of ratios;
-5. WQL is pooled over all points of all series, as it is published: 2 x summed pinball loss over summed ``|y|``.
+5. WQL is pooled over all points of all series, as it is published: 2 x summed pinball loss over summed ``|y|``; so are
+   AUC and macro F1, which need points of every kind.
+
+Where a model has probabilities (``<model>-p-1``), actuals are events or classes, and all models of the frame get the
+metrics of :mod:`forecast.report.outcomes` in place of the others, which would mean nothing.
 
 Broken down by step or by cutoff, the same holds with "its points" meaning those at that step or cutoff.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +28,8 @@ from forecast.panel.panel import Panel
 from forecast.report.columns import ModelColumns
 from forecast.report.folds import CUTOFF, Folds, read_folds
 from forecast.report.metrics import interval_errors, percentage_errors, pinball_errors, symmetric_errors
+from forecast.report.outcome_scores import class_scores, event_scores
+from forecast.report.units import Units, counts, units_of
 from forecast.schema import Schema
 
 Float = npt.NDArray[np.float64]
@@ -58,7 +63,11 @@ def evaluate(
         One row per model (and series, step or cutoff), in the order of the columns. Columns: ``model``, the key,
         ``mase rmsse mae mse rmse smape mape`` (percent for the last two), ``owa`` where a model named ``naive2`` is
         present, ``coverage-90 width-90 msis-90`` for each level and ``pinball-0.1 wql-0.1 wql`` for quantiles
-        (``wql`` is the mean over them). Then what was scored and what was not:
+        (``wql`` is the mean over them, ``crps`` the same of twice the pinball losses, in the units of the target).
+        Quantiles as far from 0 as from 1 give a level too (``q-0.1`` and ``q-0.9`` give ``coverage-80`` ...), after the
+        rest. ``mae-median`` and ``rmse-mean`` score the columns of that name. Events have ``brier log_loss auc
+        accuracy`` instead of all these, classes ``brier log_loss macro_f1 accuracy``. Then what was scored and what was
+        not:
 
         - ``n_series``, ``n_points``: series and forecasts scored;
         - ``missing_actuals``: rows whose target is unknown;
@@ -88,14 +97,14 @@ def evaluate(
 
 def score(folds: Folds, by: str = "overall") -> pd.DataFrame:
     """:func:`evaluate` on folds; the column ``key`` holds a position in ``history.ids``, a step or an ordinal."""
-    units = _units(folds, by)
+    units = units_of(folds, by)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         tables = [pd.DataFrame(_score(folds, units, model)) for model in folds.models]
     scores = pd.concat(tables, ignore_index=True)
     names = [model.name for model in folds.models]
     scores.insert(0, "model", np.repeat(np.asarray(names, dtype=object), units.keys.size))
     scores.insert(1, KEY, np.tile(units.keys, len(names)))
-    if NAIVE2 in names:
+    if NAIVE2 in names and folds.outcome == "number":
         scores["owa"] = _owa(scores, units.keys.size)
     first = ["model", KEY, *(metric for metric in POINT_METRICS if metric in scores)]
     rest = [column for column in scores.columns if column not in first and column not in COUNTS]
@@ -114,64 +123,18 @@ COUNTS = (
 )
 
 
-@dataclass(frozen=True)
-class Units:
-    """A unit is the points of one series that a metric pools: all of them, or those at one step or cutoff.
-
-    Attributes:
-        keys: what each row of the result is about, shape (R,).
-        row: the row of the result that each unit belongs to, shape (U,).
-        starts: first point of each unit, shape (U,), where units are runs of the sorted points.
-        codes: the unit of each point, shape (N,), where they are not; else ``None``.
-    """
-
-    keys: Int
-    row: Int
-    starts: Int | tuple[()] = ()
-    codes: Int | None = None
-
-    def total(self, points: Float | Bool) -> Float:
-        """Sum over each unit's points, shape (U,)."""
-        if self.codes is not None:
-            return _sums(self.codes, points, self.row.size)
-        totals: Float = np.add.reduceat(points, self.starts, dtype=np.float64)
-        return totals
-
-    def gather(self, units: Float | Bool) -> Float:
-        """Sum over the units (series) of each row of the result, shape (R,)."""
-        return _sums(self.row, units, self.keys.size)
-
-    def mean(self, units: Float) -> Float:
-        """Mean over the units of each row that have a value, shape (R,)."""
-        known = ~np.isnan(units)
-        return self.gather(np.where(known, units, 0.0)) / self.gather(known)
-
-
-def _sums(codes: Int, values: Float | Bool, size: int) -> Float:
-    return np.asarray(np.bincount(codes, weights=values, minlength=size), dtype=np.float64)
-
-
-def _units(folds: Folds, by: str) -> Units:
-    new = np.append(True, folds.series[1:] != folds.series[:-1])
-    series = folds.series[new]
-    if by == "overall":
-        return Units(np.zeros(1, dtype=np.int64), np.zeros_like(series), starts=folds.starts[new])
-    if by == "series":
-        return Units(series, np.arange(series.size), starts=folds.starts[new])
-    if by == "cutoff":
-        keys, row = np.unique(folds.cutoff, return_inverse=True)
-        return Units(keys, row, starts=folds.starts)
-    codes, keys = pd.factorize(folds.step, sort=True)
-    rank = np.repeat(np.cumsum(new) - 1, folds.lengths)  # which series, counted from 0
-    row = np.tile(np.arange(keys.size), series.size)
-    return Units(keys, row, codes=rank * keys.size + codes)
-
-
 def _score(folds: Folds, units: Units, model: ModelColumns) -> Scores:
+    if folds.outcome == "event":
+        return event_scores(folds, units, model)
+    if folds.outcome == "class":
+        return class_scores(folds, units, model)
+    between = {level: pair for level, pair in model.bands.items() if level not in model.intervals}
     return {
         **_point_scores(folds, units, folds.column(model.name)),
-        **_interval_scores(folds, units, model),
+        **_interval_scores(folds, units, model.intervals),
         **_quantile_scores(folds, units, model),
+        **_interval_scores(folds, units, between),
+        **_statistic_scores(folds, units, model),
     }
 
 
@@ -194,13 +157,7 @@ def _point_scores(folds: Folds, units: Units, forecast: Float) -> Scores:
         "rmse": units.mean(np.sqrt(units.total(error**2) / n)),
         "smape": units.mean(units.total(symmetric_errors(y, forecast)) / n),
         "mape": units.mean(units.total(percentage_errors(y, forecast)) / n_nonzero),
-        "n_series": _whole(units.gather(n > 0)),
-        "n_points": _whole(units.gather(n)),
-        "missing_actuals": _whole(units.gather(units.total(~known))),
-        "missing_forecasts": _whole(units.gather(units.total(known & ~scored))),
-        "unscored_series": _whole(units.gather((n == 0) & (units.total(np.ones(y.size)) > 0))),
-        "undefined_mase": _whole(units.gather(n_scaled < n)),
-        "undefined_mape": _whole(units.gather(n_nonzero < n)),
+        **counts(folds, units, known, scored, n_scaled, n_nonzero),
     }
 
 
@@ -215,9 +172,9 @@ def _scaled(folds: Folds, scored: Bool) -> tuple[Callable[[Float, Float], Float]
     return scaled, scored & np.repeat(defined, folds.lengths)
 
 
-def _interval_scores(folds: Folds, units: Units, model: ModelColumns) -> Scores:
+def _interval_scores(folds: Folds, units: Units, intervals: Mapping[str, tuple[str, str]]) -> Scores:
     scores: Scores = {}
-    for level, (low, high) in model.intervals.items():
+    for level, (low, high) in intervals.items():
         lower, upper = folds.column(low), folds.column(high)
         scored = np.isfinite(folds.y) & ~np.isnan(lower) & ~np.isnan(upper)
         y, lower, upper = (np.where(scored, values, 0.0) for values in (folds.y, lower, upper))
@@ -242,6 +199,21 @@ def _quantile_scores(folds: Folds, units: Units, model: ModelColumns) -> Scores:
         scores[f"wql-{q}"] = np.where(np.isinf(weighted), np.nan, weighted)
     if model.quantiles:
         scores["wql"] = np.mean([scores[f"wql-{q}"] for q in model.quantiles], axis=0)
+        scores["crps"] = 2 * np.mean([scores[f"pinball-{q}"] for q in model.quantiles], axis=0)
+    return scores
+
+
+def _statistic_scores(folds: Folds, units: Units, model: ModelColumns) -> Scores:
+    """The median by its absolute errors and the mean by its squared ones: each is best at that."""
+    scores: Scores = {}
+    for name, column in (("mae-median", model.median), ("rmse-mean", model.mean)):
+        if column is not None:
+            forecast = folds.column(column)
+            scored = np.isfinite(folds.y) & np.isfinite(forecast)
+            error = np.where(scored, forecast, 0.0) - np.where(scored, folds.y, 0.0)
+            n = units.total(scored)
+            mean = np.sqrt(units.total(error**2) / n) if column == model.mean else units.total(np.abs(error)) / n
+            scores[name] = units.mean(mean)
     return scores
 
 
@@ -253,7 +225,3 @@ def _owa(scores: pd.DataFrame, rows: int) -> Float:
         reference = np.tile(naive2[metric].to_numpy(), len(scores) // rows)
         ratios += scores[metric].to_numpy() / np.where(reference > 0, reference, np.nan)
     return ratios / 2
-
-
-def _whole(counts: Float) -> Int:
-    return np.rint(counts).astype(np.int64)

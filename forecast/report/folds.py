@@ -11,8 +11,9 @@ import pandas as pd
 
 from forecast.errors import SHOWN_ROWS, ConfigError, DataError, Fault
 from forecast.panel.panel import Panel
-from forecast.report.columns import ModelColumns, find_models
+from forecast.report.columns import ModelColumns, Outcome, find_models, outcome_of
 from forecast.report.metrics import check_season
+from forecast.report.outcome_checks import check_outcomes
 from forecast.report.scale import Scales, insample_scales
 from forecast.schema import Schema
 from forecast.timeline import Stamps, Timeline
@@ -62,6 +63,11 @@ class Folds:
         return self.column(self.schema.target_col)
 
     @property
+    def outcome(self) -> Outcome:
+        """Whether numbers, events or classes are forecast."""
+        return outcome_of(self.models)
+
+    @property
     def lengths(self) -> Int:
         """Rows of each fold, shape (F,)."""
         return np.diff(np.append(self.starts, self.step.size))
@@ -91,6 +97,7 @@ def read_folds(cv: pd.DataFrame, history: Panel, season_length: int, schema: Sch
         raise ConfigError(f"'cutoff' is the column of cutoffs here, so no other role can have that name, got {roles}.")
     models = find_models(cv, roles)
     _check_rows(cv, roles)
+    check_outcomes(cv, schema.target_col, models)
     series = _series_positions(cv, history, schema)
     cutoff = grid_ordinals(cv[CUTOFF], history.timeline)
     step = grid_ordinals(cv[schema.time_col], history.timeline) - cutoff

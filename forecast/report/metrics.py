@@ -10,6 +10,8 @@ point is left. How series are averaged is written in :mod:`forecast.report.evalu
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -176,16 +178,37 @@ def msis(y: Vector, lower: Vector, upper: Vector, level: float, insample: Vector
     return interval_score(y, lower, upper, level) / seasonal_scale(insample, season_length)
 
 
-def crps(y: float, samples: Vector) -> float:
+def mean_wql(y: Vector, quantiles: Vector, probs: Vector) -> float:
+    """Plain mean of :func:`wql` over quantiles: ``quantiles`` (N, Q) are forecasts of the ``probs`` (Q,) quantiles."""
+    return float(np.mean([wql(y, column, q) for column, q in _quantile_columns(y, quantiles, probs)]))
+
+
+def crps_from_quantiles(y: Vector, quantiles: Vector, probs: Vector) -> float:
+    """CRPS from quantiles, in the units of ``y``: the plain mean over quantiles of twice the pinball loss.
+
+    CRPS is the integral of that over all probabilities (Gneiting and Ranjan 2011), so the quantiles should be evenly
+    spread; nine deciles come out somewhat above it, as they leave the tails out. Shapes as in :func:`mean_wql`.
+    """
+    return 2 * float(np.mean([pinball(y, column, q) for column, q in _quantile_columns(y, quantiles, probs)]))
+
+
+def crps(y: float, samples: Vector, fair: bool = False) -> float:
     """Continuous ranked probability score of one point from draws: ``mean|x - y| - mean|x - x'| / 2``.
 
-    Every pair counts, a draw with itself too (the empirical distribution's own score); the "fair" variant,
-    which leaves those pairs out, is smaller. Sorted form, O(n log n).
+    Every pair counts, a draw with itself too: the empirical distribution's own score. ``fair`` leaves those pairs out,
+    which makes it smaller and, on average over draws, the score of what they were drawn from (Ferro 2014); it needs
+    two draws. Sorted form, O(n log n).
+
+    >>> crps(5, [4, 6]), crps(5, [4, 6], fair=True)
+    (0.5, 0.0)
     """
     draws = np.sort(np.asarray(samples, dtype=np.float64))
     n = draws.size
+    pairs = n * (n - 1) if fair else n**2
+    if not pairs:
+        return np.nan
     rank = 2 * np.arange(1, n + 1) - n - 1
-    return float(np.abs(draws - y).mean() - (rank * draws).sum() / n**2) if n else np.nan
+    return float(np.abs(draws - y).mean() - (rank * draws).sum() / pairs)
 
 
 # --- arguments ----------------------------------------------------------------------------------------------------
@@ -204,6 +227,14 @@ def _vectors(*values: Vector) -> list[Float]:
     if len(set(shapes)) > 1 or vectors[0].ndim != 1:
         raise ConfigError(f"Metrics compare vectors of one length, got shapes {', '.join(map(str, shapes))}.")
     return vectors
+
+
+def _quantile_columns(y: Vector, quantiles: Vector, probs: Vector) -> Iterator[tuple[Float, float]]:
+    """Each quantile's forecasts, (N,), with its probability."""
+    table, levels = np.asarray(quantiles, dtype=np.float64), np.asarray(probs, dtype=np.float64)
+    if levels.ndim != 1 or not levels.size or table.shape != (np.size(y), levels.size):
+        raise ConfigError(f"Quantiles {table.shape} do not go with {np.size(y)} actuals and probs {levels.shape}.")
+    return zip(table.T, levels.tolist(), strict=True)
 
 
 def _scored(y: Vector, forecast: Vector) -> tuple[Float, Float]:

@@ -77,8 +77,8 @@ def of_day(job: Job, day: int) -> pd.DataFrame:
     return frame[frame["slot"] == slot(day)].drop(columns="run").reset_index(drop=True)
 
 
-def harm(place: Path, how: str) -> None:
-    manifest, (arrays,) = place / "model.json", list(place.glob("*.safetensors"))
+def harm(place: Path, how: str, part: str = "more") -> None:
+    manifest, (arrays,) = place / "model.json", list(place.glob(f"{part}-*.safetensors"))
     if how == "no manifest":
         manifest.unlink()
     elif how == "half of the rows":
@@ -103,6 +103,31 @@ def test_a_damaged_snapshot_is_named_and_changes_no_forecast(two_nights, tmp_pat
     reading = Ledger(job.ledger_url).open().show(outcome.run).counts["reading"]
     assert bool(reading["why"]) == every and (reading["new_rows"] == (BEGUN + 3) * 3 if every else 6)
     pd.testing.assert_frame_equal(of_day(job, BEGUN + 3), golden(drops, tmp_path / "other", BEGUN + 3))
+
+
+def test_nights_share_the_file_of_old_rows_which_may_be_damaged_for_all_of_them(two_nights, tmp_path):
+    drops, job = two_nights
+    places = sorted((job.home / "rows").iterdir())
+    files = [next(place.glob("rows-*.safetensors")) for place in places]
+    assert len(files) == KEPT and files[0].samefile(files[1])
+    harm(places[0], "another value", "rows")
+    outcome = run(job, slot(BEGUN + 3))
+    assert sum("are not used" in note for note in outcome.notes) == KEPT
+    pd.testing.assert_frame_equal(of_day(job, BEGUN + 3), golden(drops, tmp_path / "other", BEGUN + 3))
+
+
+def test_rows_are_written_as_a_whole_again_once_many_have_come(tmp_path, monkeypatch):
+    drops = Drops(tmp_path / "drops")
+    drops.begin()
+    job = job_on(drops, tmp_path)
+    night(job, BEGUN - 1)
+    files = []
+    for day in range(BEGUN, BEGUN + 9):
+        drops.day(day)
+        assert story(night(job, day))["why"] == ""  # and the same to the last bit as all rows read at once
+        newest = max((job.home / "rows").iterdir())
+        files.append(next(newest.glob("rows-*.safetensors")).name)
+    assert 1 < len(set(files)) < len(files)
 
 
 @pytest.mark.parametrize("point", ["run.read", "run.committed", "rows.save", "rows.saved", "rows.pruned"])

@@ -1,6 +1,6 @@
 """``make bench``: tables of speed and accuracy. Nothing here asserts a time.
 
-``python -m tests.benchmarks [ingest] [gather] [training] [predict] [stateful] [startup] [batch] [accuracy] [covariates] [tradeoff] [peers]`` runs the parts named, or all.
+``python -m tests.benchmarks [ingest] [gather] [training] [predict] [stateful] [startup] [batch] [accuracy] [covariates] [tradeoff] [uncertainty] [quantiles] [peers]`` runs the parts named, or all.
 Alternatives take turns within one run, and ratios are medians over the turns, because machines are noisy.
 """
 
@@ -16,10 +16,12 @@ from tests.benchmarks import (
     ingest,
     peer_race,
     predict,
+    quantiles,
     startup,
     stateful,
     tradeoff,
     training,
+    uncertainty,
 )
 
 PARTS = {
@@ -33,6 +35,8 @@ PARTS = {
     "accuracy": accuracy.main,
     "covariates": covariates.main,
     "tradeoff": tradeoff.main,
+    "uncertainty": uncertainty.main,
+    "quantiles": quantiles.main,
     "peers": peer_race.main,
 }
 

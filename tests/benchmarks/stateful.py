@@ -11,13 +11,13 @@ import pandas as pd
 import torch
 
 from forecast import Forecaster, Training
+from forecast.allocator import keep_freed_memory
 from forecast.model import Task
 from forecast.models import GRU, LSTM, RNN
 from forecast.panel.append import append
 from forecast.panel.panel import Panel
 from forecast.training.neural import Neural
 from forecast.training.run import Job, train
-from forecast.allocator import keep_freed_memory
 from forecast.training.stateful import FittedStateful
 from forecast.training.states import States
 from forecast.training.stream_source import JUDGED

@@ -7,11 +7,11 @@ import time
 import numpy as np
 import torch
 
+from forecast.allocator import keep_freed_memory
 from forecast.models import LSTM, SegRNN
 from forecast.nets.facts import Facts
 from forecast.nets.scaling import scale_window
 from forecast.training.run import Job, train
-from forecast.allocator import keep_freed_memory
 from forecast.training.settings import Training
 from forecast.training.source import Source, build_source
 from forecast.windows.views import window_view

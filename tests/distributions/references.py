@@ -34,6 +34,21 @@ def log_density(reference: Any, value: np.ndarray) -> np.ndarray:
     return reference.logpmf(value) if hasattr(reference, "logpmf") else reference.logpdf(value)
 
 
+class Zero:
+    """Nothing but 0."""
+
+    def logpmf(self, value):
+        return np.where(value == 0, 0.0, -np.inf)
+
+    def cdf(self, value):
+        return np.where(value >= 0, 1.0, 0.0)
+
+    def mean(self):
+        return 0.0
+
+    var = mean
+
+
 @dataclass(frozen=True)
 class Mixed:
     """Shares of scipy's distributions."""
@@ -95,7 +110,7 @@ def negative_binomial(mean: float, dispersion: float):
 
 
 def zero_inflated(mean: float, dispersion: float, extra: float):
-    return Mixed((extra, 1 - extra), (stats.randint(0, 1), negative_binomial(mean / (1 - extra), dispersion)))
+    return Mixed((extra, 1 - extra), (Zero(), negative_binomial(mean / (1 - extra), dispersion)))
 
 
 def tweedie_raw(mean: float, dispersion: float, power: float) -> list[float]:

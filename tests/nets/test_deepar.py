@@ -131,7 +131,7 @@ def test_training_calls_the_layer_once_and_prediction_reads_the_past_once():
 
 
 @pytest.mark.parametrize("kind", [PLAIN, MASKED])
-@pytest.mark.parametrize("name", ["student_t", "normal", "laplace"])
+@pytest.mark.parametrize("name", ["student_t", "normal", "laplace", "normal+student_t", "implicit_quantile"])
 @pytest.mark.parametrize("options", [{}, {"cell": "gru", "num_layers": 2}])
 def test_every_path_is_drawn_from_the_likelihood_that_its_own_beginning_gives(kind, name, options):
     """Fed a whole path as if it were true, one pass over past and path says what each step should have drawn."""
@@ -297,7 +297,7 @@ def test_what_cannot_be_built_is_refused_by_name():
         ({"hidden_size": 0, "num_layers": 0}, "hidden_size=0, num_layers=0"),
         ({"num_samples": 1}, "num_samples=1: from 2 to 10,000"),
         ({"num_samples": 10**5}, "num_samples=100000"),
-        ({"likelihood": "poisson"}, "likelihood='poisson' is not one of normal"),
+        ({"likelihood": "poisson"}, "likelihood='poisson' is for count values, and here they are real"),
         ({"cell": "elman"}, "cell='elman'"),
         ({"sampling_precision": "16"}, "sampling_precision='16' is not one of auto, 32, bf16"),
     ]:
