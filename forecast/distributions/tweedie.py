@@ -25,7 +25,7 @@ SKEW = 6.0
 SADDLE = 1e-4
 BLOCK = 1024  # cells: their terms fit in a cache
 TINY = float(np.finfo(np.float64).tiny)
-CLOSE, LONGEST = 1e-12, 2.0  # steps towards the logarithm of a quantile
+CLOSE, LONGEST = 1e-11, 20.0  # steps towards the logarithm of a quantile
 LEAST_LOG, MOST_LOG = -60.0, 30.0  # of a value relative to its mean
 
 
@@ -214,10 +214,9 @@ def _log_quantile(probs: Float, dispersion: Float, power: Float, none: Float) ->
         lower = aim < 0.5 * (1.0 - none[active])
         step = np.where(lower, np.log(aim / reached) * reached, aim - reached) / slope
         to = at + np.clip(step, -LONGEST, LONGEST)
-        within = (to > low[active]) & (to < high[active])
+        within = (to >= low[active]) & (to <= high[active])
         x[active] = np.where(within, to, 0.5 * (low[active] + high[active]))
-        moving = (np.abs(x[active] - at) > CLOSE) & (high[active] - low[active] > CLOSE)
-        active = active[moving]
+        active = active[(np.abs(step) > CLOSE) & (high[active] - low[active] > CLOSE)]
         if not active.size:
             break
     return x

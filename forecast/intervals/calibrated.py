@@ -184,7 +184,7 @@ class CalibratedModel:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ForecastWarning)  # of the fit on all rows they are heard
             try:
-                return self.inner.fit(_taught(past.take(np.flatnonzero(known)), task), task)
+                return _unlogged(self.inner).fit(_taught(past.take(np.flatnonzero(known)), task), task)
             except DataError:
                 return None
 
@@ -198,6 +198,16 @@ class CalibratedModel:
         )
         cutoffs = calibration_cutoffs(panel, task.h, self.settings.windows, 2)
         return joined(list(judged(fitted, panel, cutoffs, task.h, scales, task.season_length)), task.h, len(scales))
+
+
+def _unlogged(model: Model) -> Model:
+    """``model`` with nets that write no log and keep no checkpoint: those are for the training that counts."""
+    given: Any = model
+    inner, training = getattr(model, "inner", None), getattr(model, "training", None)
+    if inner is not None:
+        return replace(given, inner=_unlogged(inner))
+    bare = training is None or not is_dataclass(model)
+    return model if bare else replace(given, training=replace(training, log_dir=None, checkpoint_dir=None))
 
 
 def _taught(panel: Panel, task: Task) -> Panel:

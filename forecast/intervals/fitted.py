@@ -13,7 +13,7 @@ from forecast.conformal import Sides
 from forecast.intervals.scale import LocalScale
 from forecast.intervals.scoring import judged
 from forecast.intervals.settings import Intervals
-from forecast.intervals.trackers import Knots, Trackers
+from forecast.intervals.trackers import Knots, Stretched, Trackers
 from forecast.model import Advancing, Fitted, Prediction
 from forecast.panel.fill import as_models_see
 from forecast.panel.newest import newest_known
@@ -83,23 +83,25 @@ class FittedCalibrated:
         made = self.fitted.predict(seen, h)
         if not probs:
             return made
-        spread = self.scale.of(seen)
-        factors = None if self.trackers is None else self._caught_up(self.trackers, panel).log_factors()
+        spread = self.scale.of(seen)[:, None]
+        moved = None
+        if self.trackers is not None:
+            factors = self._caught_up(self.trackers, panel).log_factors()[:, :h]
+            moved = Knots.of(self.sides, self.settings).stretched(factors)
         quantiles = np.empty((*made.point.shape, len(probs)))
         with np.errstate(over="ignore"):
             for number, prob in enumerate(probs):
-                ends = made.point + spread[:, None] * self._distance(prob, h, factors)
+                ends = made.point + spread * self._distance(prob, h, moved)
                 quantiles[..., number] = np.clip(ends, -WIDEST, WIDEST)
         shown = getattr(self.fitted, "shown", None)
         return replace(made, quantiles=quantiles if shown is None else shown(quantiles), probs=tuple(probs))
 
-    def _distance(self, prob: float, h: int, factors: Float | None) -> Float:
+    def _distance(self, prob: float, h: int, moved: Stretched | None) -> Float:
         """The signed distance of a quantile from the point in local scales, (1, h) or (S, h)."""
         below, above = self.sides.at(abs(2.0 * prob - 1.0), h)
-        if factors is None:
-            return (above if prob >= 0.5 else -below)[None]
-        low, high = Knots.of(self.sides, self.settings).stretched(factors, below, above)
-        return high if prob >= 0.5 else -low
+        if prob >= 0.5:
+            return above[None] if moved is None else moved.above(above)
+        return -below[None] if moved is None else -moved.below(below)
 
     def advanced(self, panel: Panel, before: Panel | None = None) -> FittedCalibrated:
         """The same with the state of intervals and model as they stand after the last row of each series.

@@ -68,6 +68,8 @@ class Trackers:
 
     def take(self, place: Int, ids: pd.Index, last: Int) -> Trackers:
         """The series at ``place`` as ``ids``; those at -1 as they start, with ``last``."""
+        if np.array_equal(place, np.arange(len(self.ids))):
+            return self
         rows, source = np.flatnonzero(place >= 0), place[place >= 0]
         shape = (len(place), *self.moves.shape[1:])
         since = last.astype(np.int64)
@@ -151,32 +153,48 @@ class Knots:
         with np.errstate(divide="ignore"):
             return np.where(np.isnan(share), np.nan, np.clip(np.log(np.maximum(share, 0.0)), -FURTHEST, FURTHEST))
 
-    def stretched(self, factors: Float, below: Float, above: Float) -> tuple[Float, Float]:
-        """Distances ``below`` and ``above`` (h,) of one coverage, stretched by log ``factors`` (S, h, L): (S, h) each.
+    def stretched(self, factors: Float) -> Stretched:
+        """The widths with log ``factors`` (S, h, L); wider levels stay at least as wide as narrower ones."""
+        steps = factors.shape[1]
+        grown = np.exp(factors)
+        ends = [np.maximum.accumulate(knots[:steps] * grown, axis=2) for knots in (self.lower, self.upper)]
+        return Stretched(self, ends[0], ends[1])
 
-        A level's own distance takes its own factor; what lies between two levels stays there, in proportion, so wider
-        coverage never gives a narrower interval. Beyond the last level its factor holds.
+
+@dataclass(frozen=True)
+class Stretched:
+    """Knots and where they have got to, below and above, (S, h, L) each."""
+
+    knots: Knots
+    lower: Float
+    upper: Float
+
+    def below(self, distance: Float) -> Float:
+        """A distance below the forecast (h,), as calibrated, stretched: (S, h).
+
+        A level's own takes its own factor; what lies between two levels stays there, in proportion, so wider coverage
+        never gives a narrower interval. Beyond the last level its factor holds.
         """
-        steps = len(below)
-        grown = np.exp(factors[:, :steps])
-        return _through(self.lower[:steps], grown, below), _through(self.upper[:steps], grown, above)
+        return _through(self.knots.lower, self.lower, distance)
+
+    def above(self, distance: Float) -> Float:
+        """The same above the forecast."""
+        return _through(self.knots.upper, self.upper, distance)
 
 
-def _through(knots: Float, factors: Float, distance: Float) -> Float:
-    """The piecewise straight line through (0, 0) and each knot (h, L) stretched (S, h, L), at ``distance`` (h,)."""
-    steps, levels = knots.shape
-    ends = np.maximum.accumulate(knots * factors, axis=2)
-    at = np.arange(steps)
-    upper = np.minimum((knots <= distance[:, None]).sum(axis=1), levels)
+def _through(knots: Float, ends: Float, distance: Float) -> Float:
+    """The piecewise straight line from (0, 0) through each knot (h, L) and its end (S, h, L), at ``distance`` (h,)."""
+    steps, levels = len(distance), knots.shape[1]
+    knots, at = knots[:steps], np.arange(steps)
+    upper = (knots <= distance[:, None]).sum(axis=1)
     last = upper == levels
     right, left = np.minimum(upper, levels - 1), upper - 1
     low = np.where(left >= 0, knots[at, left], 0.0)
-    low_end = np.where(left >= 0, ends[:, at, left], 0.0)
     width = np.where(last, 1.0, knots[at, right] - low)
     share = (distance - low) / np.where(width > 0.0, width, 1.0)
+    low_end = np.where(left >= 0, ends[:, at, left], 0.0)
     between = low_end + share * (ends[:, at, right] - low_end)
-    beyond = low_end * (distance / np.where(low > 0.0, low, 1.0))
-    return np.where(last, beyond, between)
+    return np.where(last, low_end * (distance / np.where(low > 0.0, low, 1.0)), between)
 
 
 def check_trackers(ids: pd.Index, arrays: Mapping[str, npt.NDArray[Any]], h: int, settings: Intervals) -> Trackers:

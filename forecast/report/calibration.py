@@ -1,11 +1,11 @@
 """Whether quantiles are what they say: where the actuals fell among them.
 
 The *probability integral transform* (PIT) of an actual is the probability that its forecast gave to smaller values.
-Over forecasts that say what they know it is uniform between 0 and 1 (Dawid 1984; Gneiting, Balabdaoui and Raftery 2007).
-Quantiles tell it to within the gap between two of them, and a forecast with a lump of probability at the actual to within
-that lump, so each actual has a lower and an upper end. :func:`pit` draws between the two (Smith 1985); the histogram and
-the reliability take the share of that gap instead, which is what they would be on average over all draws (Czado, Gneiting
-and Held 2009), so that they need no seed.
+Over forecasts that say what they know it is uniform between 0 and 1 (Dawid 1984; Gneiting, Balabdaoui and Raftery
+2007). Quantiles tell it to within the gap between two of them, and a forecast with a lump of probability at the actual
+to within that lump, so each actual has a lower and an upper end. :func:`pit` draws between the two (Smith 1985); the
+histogram and the reliability take the share of that gap instead, which is what they would be on average over all draws
+(Czado, Gneiting and Held 2009), so that they need no seed.
 
 Points where the actual or one of the quantiles is unknown are left out; an infinite quantile is one.
 """
@@ -83,8 +83,8 @@ def pit_histogram(y: Vector, quantiles: Vector, probs: Vector) -> Histogram:
 def pit_ends(y: Float, columns: Iterable[Float], probs: Float) -> tuple[Float, Float]:
     """Lower and upper end of the PIT of every actual, shape (N,) each, NaN where left out.
 
-    ``columns`` yields the quantiles of ``probs``, (N,) each, which do not cross. The lower end is the probability of the
-    last quantile below the actual, 0 without one; the upper that of the first quantile above it, 1 without one.
+    ``columns`` yields the quantiles of ``probs``, (N,) each, which do not cross. The lower end is the probability of
+    the last quantile below the actual, 0 without one; the upper that of the first quantile above it, 1 without one.
     """
     below = np.zeros(y.shape, dtype=np.int32)
     reached = np.zeros(y.shape, dtype=np.int32)

@@ -50,18 +50,14 @@ class ModelColumns:
         """
         columns = {float(q): column for q, column in self.quantiles.items()}
         mirrored = {q: columns.get(round(1 - q, 10)) for q in columns if q < 0.5}
-        found = {
-            f"{round(100 * (1 - 2 * q), 8):g}": (columns[q], upper)
-            for q, upper in mirrored.items()
-            if upper is not None
-        }
+        levels = {q: round(100 * (1 - 2 * q), 8) for q, upper in mirrored.items() if upper is not None}
         given = {float(level) for level in self.intervals}
-        found = {level: pair for level, pair in found.items() if float(level) not in given}
+        found = {f"{level:g}": (columns[q], str(mirrored[q])) for q, level in levels.items() if level not in given}
         return dict(sorted({**found, **self.intervals}.items(), key=lambda item: float(item[0])))
 
     @cached_property
     def grid(self) -> dict[float, str]:
-        """Every probability whose quantile is known -> its column, ascending: quantiles, the median, ends of intervals."""
+        """Probability -> the column of its quantile, ascending: quantiles, the median and the ends of intervals."""
         known: dict[float, str] = {}
         for level, (lower, upper) in self.intervals.items():
             tail = (1 - float(level) / 100) / 2

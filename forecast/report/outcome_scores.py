@@ -1,7 +1,7 @@
 """Scores of forecasts of events and classes, vectorised over all rows.
 
-A model without probabilities, such as a naive forecast beside a net, is judged by its point forecast: of an event that is
-the probability, cut to 0 … 1; of classes it is told with certainty, and a number that is no class is wrong.
+A model without probabilities, such as a naive forecast beside a net, is judged by its point forecast: of an event that
+is the probability, cut to 0 … 1; of classes it is told with certainty, and a number that is no class is wrong.
 """
 
 from __future__ import annotations
@@ -140,12 +140,11 @@ def class_scores(folds: Folds, units: Units, model: ModelColumns) -> Scores:
     told = class_forecast(folds, model)
     average = _average(units, told.scored)
     rows = units.row_of(folds.y.size)[told.scored]
+    actual, named = told.actual[told.scored], told.named[told.scored]
     return {
         "brier": average(np.where(told.scored, told.squares, 0.0)),
         "log_loss": average(np.abs(np.log(np.maximum(np.where(told.scored, told.told, 1.0), EPS)))),
-        "macro_f1": _macro_f1(
-            rows, told.actual[told.scored], told.named[told.scored], units.keys.size, told.labels.size
-        ),
+        "macro_f1": _macro_f1(rows, actual, named, units.keys.size, told.labels.size),
         "accuracy": average(told.named == told.actual),
         **_counts(folds, units, np.isfinite(folds.y), told.scored),
     }

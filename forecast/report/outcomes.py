@@ -35,7 +35,7 @@ def brier(y: Vector, p: Vector) -> float:
 
 @dataclass(frozen=True)
 class BrierParts:
-    """``brier = reliability - resolution + uncertainty + within`` (Murphy 1973; ``within`` after Stephenson et al. 2008).
+    """``brier = reliability - resolution + uncertainty + within`` (Murphy 1973, Stephenson et al. 2008).
 
     Attributes:
         reliability: how far the frequency of events lies from the probability told, bin by bin; 0 is best.

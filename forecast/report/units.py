@@ -79,8 +79,8 @@ def units_of(folds: Folds, by: str) -> Units:
 def counts(folds: Folds, units: Units, known: Bool, scored: Bool, defined: Float, nonzero: Float) -> dict[str, Int]:
     """What was scored and what was not, see :func:`forecast.report.evaluate.evaluate`.
 
-    ``known`` and ``scored`` are by point; ``defined`` and ``nonzero`` count the scored points of each unit that MASE and
-    MAPE take.
+    ``known`` and ``scored`` are by point; ``defined`` and ``nonzero`` count the scored points of each unit that MASE
+    and MAPE take.
     """
     n = units.total(scored)
     return {

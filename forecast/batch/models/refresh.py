@@ -183,9 +183,9 @@ class ModelPolicy:
             if known and not (choice.stand_in or choice.model is None):
                 return _long_enough(choice, task)
             reason = f"the saved model in {printable(folder, 200)}"
-            store.publish(Kept.load(folder))
+            own = store.publish(Kept.load(folder))  # named otherwise where another version of the package had saved it
             if not known:
-                store.promote(version, slot=slot, reason=reason, facts={"saved": version})
+                store.promote(own, slot=slot, reason=reason, facts={"saved": version})
             found = store.current(slot)
         except FAILURES as error:
             if choice.model is None:
