@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,30 +13,28 @@ import pandas as pd
 from forecast import artifact, persist
 from forecast.aliases import Freq
 from forecast.arguments import budgeted, named_models
+from forecast.asking import Query, Question, asked_panel, question, steps_of
 from forecast.backtest import backtest
-from forecast.bad_series import Bad, good_series, in_words, listed, noted, predicted
+from forecast.bad_series import Bad, good_series, in_words, listed, noted
 from forecast.checks import truth, whole_number
 from forecast.errors import ConfigError, NotFittedError, some
-from forecast.forecasts import Wanted, check_reach, forecast_frame, future_frame, wanted
+from forecast.forecasts import Wanted, check_reach, future_frame, wanted
 from forecast.frequencies import Frequencies, by_frequency, is_several, refuse_parts
 from forecast.ingest.door import Reading, read_panel
-from forecast.ingest.future import asked_future
-from forecast.ingest.like import check_ids, read_like
-from forecast.ingest.static import read_static, with_newborn, with_static
+from forecast.ingest.like import check_ids
 from forecast.ingest.terms import Terms
 from forecast.intervals.calibrated import with_intervals
 from forecast.intervals.settings import Intervals
-from forecast.model import Advancing, Fitted, Prediction, Task, check_features, check_newborn, tell_short
+from forecast.model import Advancing, Fitted, Task, check_features, tell_short
 from forecast.models import LARGEST_SIZE
 from forecast.panel.calendar import calendar_of, with_calendar
 from forecast.panel.fill import as_models_learn, as_models_see, given_to
 from forecast.panel.panel import Panel
 from forecast.panel.split import rolling_cutoffs
 from forecast.panel.time_functions import TimeFunction, checked_functions
-from forecast.paths import MOST_SAMPLES
 from forecast.report.outliers import outlier_frame, tell_outliers
 from forecast.restored import restored
-from forecast.scenarios import Framed, Query, Question, crossing_frame, path_frame
+from forecast.scenarios import crossing_frame, path_frame
 from forecast.schema import Schema
 
 if TYPE_CHECKING:
@@ -47,7 +44,6 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "segrnn"
 LARGEST_SEED = 2**31 - 1
-MEAN_SAMPLES = 200
 
 
 class Forecaster:
@@ -201,16 +197,8 @@ class Forecaster:
         if samples is not None:
             if asked != Wanted():
                 raise ConfigError("samples and level, quantiles or statistics: a frame has one of the two. Call twice.")
-            return self._futures(Query(df, futr_df, static_df, h), samples, None, path_frame)
-        query = self._seen(Query(df, futr_df, static_df, h))
-        season = query.season_length
-        predictions = {
-            name: predicted(fitted, query.seen, query.h, asked.probs, query.bad, season)
-            for name, fitted in self._fitted.items()
-        }
-        if "mean" in asked.statistics:
-            predictions = {name: self._with_mean(name, made, query) for name, made in predictions.items()}
-        return noted(forecast_frame(query.panel, predictions, asked), query.bad)
+            return self._question(Query(df, futr_df, static_df, h)).futures(path_frame, samples)
+        return self._question(Query(df, futr_df, static_df, h)).forecasts(asked)
 
     @by_frequency
     def simulate(
@@ -229,7 +217,7 @@ class Forecaster:
         quantiles, while these are what chance would bring. One row per series, ``sample`` and time.
         """
         chance = self.seed if seed is None else whole_number("seed", seed, least=0, most=LARGEST_SEED)
-        return self._futures(Query(df, futr_df, static_df, h), samples, chance, path_frame)
+        return self._question(Query(df, futr_df, static_df, h)).futures(path_frame, samples, chance)
 
     @by_frequency
     def crossing(
@@ -251,33 +239,7 @@ class Forecaster:
         if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not math.isfinite(threshold):
             raise ConfigError(f"threshold={threshold!r}: a finite number is needed.")
         framed = partial(crossing_frame, threshold=float(threshold), above=truth("above", above))
-        return self._futures(Query(df, futr_df, static_df, h), samples, None, framed)
-
-    def _seen(self, query: Query) -> Question:
-        """The series asked about as models see them, checked."""
-        _, task = self._ready()
-        panel, bad = self._asked(query.df, query.static_df)
-        check_newborn(panel, self._fitted)
-        steps = self._steps(query.h)
-        needed = any(getattr(model, "reads_futr", False) for model in self.models.values())
-        panel = asked_future(panel, query.futr_df, steps, task.h, needed)
-        if query.df is not None:
-            tell_short(panel, self._fitted)
-        seen = as_models_see(self._dated(panel), task.season_length)
-        return Question(panel, seen, bad, steps, task.season_length)
-
-    def _futures(self, query: Query, samples: int, seed: int | None, framed: Framed) -> pd.DataFrame:
-        """Sample paths of every model, made a frame."""
-        count = whole_number("samples", samples, least=2, most=MOST_SAMPLES)
-        asked = self._seen(query)
-        paths = {name: asked.paths(fitted, count, seed) for name, fitted in self._fitted.items()}
-        return noted(framed(asked.panel, paths), asked.bad)
-
-    def _with_mean(self, name: str, made: Prediction, asked: Question) -> Prediction:
-        """``made`` with the mean of its futures where the model tells no mean."""
-        if made.mean is not None:
-            return made
-        return replace(made, mean=asked.paths(self._fitted[name], MEAN_SAMPLES, None).mean(1))
+        return self._question(Query(df, futr_df, static_df, h)).futures(framed, samples)
 
     @by_frequency
     def make_future_frame(self, df: Any = None, h: int | None = None, *, static_df: Any = None) -> pd.DataFrame:
@@ -285,8 +247,9 @@ class Forecaster:
 
         The arguments are those of :meth:`predict`.
         """
-        panel, _ = self._asked(df, static_df)
-        return future_frame(panel, self._steps(h))
+        saved = self._saved()
+        panel, _ = asked_panel(saved, df, static_df)
+        return future_frame(panel, steps_of(saved, h))
 
     @by_frequency
     def cross_validation(
@@ -360,8 +323,7 @@ class Forecaster:
 
     @by_frequency
     def _artifact(self) -> artifact.Artifact:
-        panel, task = self._ready()
-        return persist.to_artifact(persist.Saved(self.models, self._fitted, task, panel, self._bad))
+        return persist.to_artifact(self._saved())
 
     def _options(self) -> dict[str, Any]:
         """What it was told of the data."""
@@ -424,7 +386,7 @@ class Forecaster:
         """History and forecasts of the first series as a matplotlib figure."""
         from forecast.report.figures import plot
 
-        panel, _ = self._asked(df, static_df)
+        panel, _ = asked_panel(self._saved(), df, static_df)
         frame = self.predict(df, futr_df=futr_df, static_df=static_df, level=level)
         return plot(panel, frame, tuple(self.models), level=tuple(level), max_series=max_series)
 
@@ -433,27 +395,18 @@ class Forecaster:
         reading = df if isinstance(df, Reading) else read_panel(df, Terms(self.schema, freq), static_df)
         return reading.panel, in_words(reading.bad)
 
-    def _asked(self, df: Any, static_df: Any) -> tuple[Panel, Bad]:
-        """The series to forecast, the history or new data of its frequency, id type and kind of time; the bad ones."""
-        history, _ = self._ready()
-        table = None if static_df is None else read_static(static_df, self.schema, history.static)
-        if df is None:
-            return with_newborn(with_static(history, table, history), table, history), self._bad
-        reading = read_like(df, self.schema, history, static_df)
-        return with_newborn(reading.panel, table, history), in_words(reading.bad)
-
     def _new_task(self, panel: Panel, val_size: int | None) -> Task:
         season = self.season_length or panel.timeline.season_length
         size = None if val_size is None else whole_number("val_size", val_size, least=0)
         return Task(self.h, season, size, self.seed, self.progress)
 
-    def _steps(self, h: int | None) -> int:
-        """Steps to forecast, ``h`` or all of the fitted horizon. Raises ``ConfigError`` for more."""
-        _, task = self._ready()
-        steps = task.h if h is None else whole_number("h", h)
-        if steps > task.h:
-            raise ConfigError(f"h={steps} is beyond the fitted horizon of {task.h}. Fit again with a larger h.")
-        return steps
+    def _saved(self) -> persist.Saved:
+        """Everything that fitting left behind. Raises ``NotFittedError`` before."""
+        panel, task = self._ready()
+        return persist.Saved(self.models, self._fitted, task, panel, self._bad)
+
+    def _question(self, query: Query) -> Question:
+        return question(self._saved(), query, self._dated)
 
     def _ready(self) -> tuple[Panel, Task]:
         if self._several is not None:

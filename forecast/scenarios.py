@@ -3,64 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecast.bad_series import Bad, bad_places
-from forecast.baselines.naive import SeasonalNaive
 from forecast.forecasts import future_frame
-from forecast.model import Fitted, Task
 from forecast.panel.panel import Panel
-from forecast.paths import crossings, sample_paths
+from forecast.paths import crossings
 
 Float = npt.NDArray[np.float64]
 # (panel, model name -> paths (S, samples, h)) -> frame
 Framed = Callable[[Panel, Mapping[str, Float]], pd.DataFrame]
-
-
-class Query(NamedTuple):
-    """What a forecast is asked of, as the caller gave it."""
-
-    df: Any = None
-    futr_df: Any = None
-    static_df: Any = None
-    h: int | None = None
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a forecast is asked of, read and checked.
-
-    Attributes:
-        panel: the series, for the stamps of the forecast.
-        seen: the same as models see them.
-        bad: the series with faults.
-        h: steps to forecast.
-        season_length: of the series.
-    """
-
-    panel: Panel
-    seen: Panel
-    bad: Bad
-    h: int
-    season_length: int
-
-    def paths(self, fitted: Fitted, samples: int, seed: int | None) -> Float:
-        """Futures (S, samples, h), of the bad series those of the seasonal naive forecast."""
-        places = bad_places(self.seen, self.bad)
-        if not places.size:
-            return sample_paths(fitted, self.seen, self.h, samples, seed)
-        rest = np.delete(np.arange(len(self.seen), dtype=np.int64), places)
-        naive = SeasonalNaive().fit(self.seen, Task(self.h, self.season_length, progress=False))
-        paths = np.full((len(self.seen), samples, self.h), np.nan)
-        for model, chosen in ((fitted, rest), (naive, places)):
-            if chosen.size:
-                paths[chosen] = sample_paths(model, self.seen.take(chosen), self.h, samples, seed)
-        return paths
 
 
 def path_frame(panel: Panel, paths: Mapping[str, Float]) -> pd.DataFrame:

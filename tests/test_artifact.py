@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import pickle
 import re
 import shutil
@@ -17,7 +19,7 @@ import pandas as pd
 import pytest
 import safetensors.numpy
 
-from forecast import ArtifactError, Forecaster, Training, atomic
+from forecast import ArtifactError, Forecaster, StorageError, Training, atomic
 from forecast import artifact as artifacts
 from forecast.models import LSTM, SegRNN
 
@@ -549,3 +551,37 @@ def test_every_calendar_comes_back_from_a_folder(freq, tz, tmp_path):
     fitted = Forecaster("naive", 2, freq, progress=False).fit(pd.DataFrame({"ds": stamps, "y": np.arange(12.0)}))
     loaded = Forecaster.load(fitted.save(tmp_path / "m"))
     pd.testing.assert_frame_equal(loaded.predict(), fitted.predict(), check_exact=True)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_group_shared_with_another_artefact_is_whole_without_it(tmp_path, monkeypatch, links):
+    big, small = np.arange(1000.0), np.arange(3)
+    artifacts.write(tmp_path / "a", artifacts.Artifact({"day": 1}, {"rows": {"x": big}, "more": {"y": small}}))
+    if not links:
+
+        def refuse(*_):
+            raise OSError(errno.EPERM, "no links here")
+
+        monkeypatch.setattr(os, "link", refuse)
+    second = artifacts.Artifact({"day": 2}, {"more": {"y": small + 1}})
+    for _ in range(2):  # the second time everything is there
+        artifacts.write(tmp_path / "b", second, {"rows": tmp_path / "a"})
+    files = [next((tmp_path / name).glob("rows-*")) for name in "ab"]
+    assert files[0].samefile(files[1]) == links
+    shutil.rmtree(tmp_path / "a")
+    found = artifacts.read(tmp_path / "b")
+    assert found.facts == {"day": 2} and found.arrays["rows"]["x"].tobytes() == big.tobytes()
+    assert found.arrays["more"]["y"].tolist() == [1, 2, 3]
+    assert len(list((tmp_path / "b").iterdir())) == 3
+
+
+def test_a_group_that_is_gone_meanwhile_leaves_what_was_there(tmp_path):
+    first = artifacts.Artifact({}, {"rows": {"x": np.arange(3)}})
+    for name in "ab":
+        artifacts.write(tmp_path / name, first)
+    next((tmp_path / "a").glob("rows-*")).unlink()
+    shutil.rmtree(tmp_path / "b")
+    artifacts.write(tmp_path / "b", artifacts.Artifact({"old": True}, {}))
+    with pytest.raises(StorageError):
+        artifacts.write(tmp_path / "b", artifacts.Artifact({}, {}), {"rows": tmp_path / "a"})
+    assert artifacts.read(tmp_path / "b").facts == {"old": True}

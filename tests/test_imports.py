@@ -38,6 +38,7 @@ LAYERS = [
     },
     {"auto"},
     {"arguments"},
+    {"asking"},
     {"forecaster", "frequencies", "restored"},
     {"opening"},
     {"commands"},

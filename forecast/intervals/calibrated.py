@@ -203,11 +203,12 @@ class CalibratedModel:
 def _unlogged(model: Model) -> Model:
     """``model`` with nets that write no log and keep no checkpoint: those are for the training that counts."""
     given: Any = model
-    inner, training = getattr(model, "inner", None), getattr(model, "training", None)
-    if inner is not None:
-        return replace(given, inner=_unlogged(inner))
-    bare = training is None or not is_dataclass(model)
-    return model if bare else replace(given, training=replace(training, log_dir=None, checkpoint_dir=None))
+    if isinstance(inner := getattr(given, "inner", None), Model):
+        given = replace(given, inner=_unlogged(inner))
+    elif is_dataclass(given) and getattr(given, "training", None) is not None:
+        given = replace(given, training=replace(given.training, log_dir=None, checkpoint_dir=None))
+    unlogged: Model = given
+    return unlogged
 
 
 def _taught(panel: Panel, task: Task) -> Panel:

@@ -74,6 +74,11 @@ class ModelColumns:
             return "number"
         return "event" if {float(value) for value in self.shares} <= {0.0, 1.0} else "class"
 
+    @property
+    def happens(self) -> str:
+        """The column of the probability of 1, of a model of events; of one without probabilities its point forecast."""
+        return next((column for value, column in self.shares.items() if float(value) == 1), self.name)
+
 
 def find_models(frame: pd.DataFrame, roles: Sequence[str]) -> tuple[ModelColumns, ...]:
     """The models of ``frame``, in column order; ``roles`` are the columns that are no forecasts (id, time, ...).
@@ -166,7 +171,7 @@ def _mixed(models: Sequence[ModelColumns]) -> list[Fault]:
         problem = f"{event.name!r} forecasts an event (0 or 1), {other.name!r} the classes {', '.join(other.shares)}"
         faults.append(Fault(next(iter(event.shares.values())), problem, "Score them in two frames."))
     for model in models:
-        if len(model.shares) == 1 and "1" not in model.shares:
+        if len(model.shares) == 1 and model.outcome != "event" or set(map(float, model.shares)) == {0.0}:
             value, column = next(iter(model.shares.items()))
             remedy = f"Add a column '{model.name}-p-…' for every other class, or name the column of an event -p-1."
             faults.append(Fault(column, f"the probability of {value} alone", remedy))

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
+from forecast.report.columns import Outcome
 from forecast.report.style import INK, MUTED, label_ends, plain_ticks
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 Float = npt.NDArray[np.float64]
 Times = npt.NDArray[Any]  # datetime64[us] or int64
+FEW_CODES = 8
 FIRST_DATE, LAST_DATE = np.datetime64("0002-01-01"), np.datetime64("9990-01-01")
 
 
@@ -32,7 +34,7 @@ class Line:
 @dataclass(frozen=True)
 class View:
     """What one picture shows of one series. ``actual`` is NaN, or empty, where unknown; ``tz`` is the zone whose clock
-    is written below it, where the times are in UTC."""
+    is written below it, where the times are in UTC. Actuals that are events or classes are dots, not a line."""
 
     title: str
     past_times: Times
@@ -41,28 +43,33 @@ class View:
     actual: Float
     lines: tuple[Line, ...]
     tz: str | None = None
+    outcome: Outcome = "number"
 
 
 def draw_fan(axes: Axes, view: View, colors: Mapping[str, str]) -> None:
     """Draw ``view``, the first of its lines on top, with every line's name at its end."""
     past_times, times = _plottable(view)
+    actuals: dict[str, Any] = {"color": INK, "linewidth": 1.1}
+    if view.outcome != "number":
+        actuals = {"color": INK, "linestyle": "none", "marker": "o", "markersize": 3.2}
     if view.past.size:
-        axes.plot(past_times, view.past, color=INK, linewidth=1.1)
+        axes.plot(past_times, view.past, **actuals)
         axes.axvline(past_times[-1], color=MUTED, linewidth=0.9, linestyle=(0, (2, 3)))
     for line in reversed(view.lines):
-        for number, (lower, upper) in enumerate(line.bands):
-            axes.fill_between(times, lower, upper, color=colors[line.name], alpha=0.13 + 0.1 * number, linewidth=0)
+        for (lower, upper), shade in zip(line.bands, shades(len(line.bands)), strict=True):
+            axes.fill_between(times, lower, upper, color=colors[line.name], alpha=shade, linewidth=0)
     for line in reversed(view.lines):
         first = line is view.lines[0]
         axes.plot(
-            *_joined(past_times, view.past, times, line.values), color=colors[line.name],
+            *_joined(view, past_times, times, line.values), color=colors[line.name],
+            drawstyle="steps-mid" if view.outcome == "class" else "default",
             linewidth=2.4 if first else 1.4, zorder=3.5 if first else 3,
         )  # fmt: skip
     if view.actual.size:
-        axes.plot(*_joined(past_times, view.past, times, view.actual), color=INK, linewidth=1.1, zorder=4)
+        axes.plot(*_joined(view, past_times, times, view.actual), zorder=4, **actuals)
     axes.set_title(view.title)
     axes.margins(x=0.0, y=0.08)
-    plain_ticks(axes)
+    _value_axis(axes, view)
     date_axis(axes, times, view.tz)
     ends = {line.name: _last(line.values) for line in view.lines} | {"actual": _last(view.actual)}
     label_ends(axes, {name: end for name, end in ends.items() if np.isfinite(end)}, {**colors, "actual": INK})
@@ -73,9 +80,29 @@ def _last(values: Float) -> float:
     return float(known[-1]) if known.size else np.nan
 
 
-def _joined(past_times: Times, past: Float, times: Times, values: Float) -> tuple[Times, Float]:
-    """Start a line at the last past value, so that it grows out of the history."""
-    if past.size == 0 or not np.isfinite(past[-1]):
+def shades(bands: int) -> Float:
+    """How opaque each band is, the widest first: they lie on each other, so more of them are lighter each."""
+    light = np.linspace(0.13, 0.23, bands) if bands > 1 else np.full(bands, 0.13)
+    return np.asarray(light * min(1.0, np.sqrt(2 / max(bands, 1))))
+
+
+def _value_axis(axes: Axes, view: View) -> None:
+    """Plain numbers; of events the probabilities from 0 to 1, of classes their codes."""
+    known = [values[np.isfinite(values)] for values in (view.past, view.actual, *(line.values for line in view.lines))]
+    codes = np.unique(np.concatenate([*known, np.zeros(0)]))
+    if view.outcome == "event":
+        axes.set_ylim(-0.08, 1.08)
+        axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+    elif view.outcome == "class" and codes.size <= FEW_CODES:
+        axes.set_yticks(codes, [f"{code:g}" for code in codes])
+    else:
+        plain_ticks(axes)
+
+
+def _joined(view: View, past_times: Times, times: Times, values: Float) -> tuple[Times, Float]:
+    """Start a line at the last past value, so that it grows out of the history; not the one of a probability."""
+    past = view.past
+    if view.outcome != "number" or past.size == 0 or not np.isfinite(past[-1]):
         return times, values
     return np.append(past_times[-1:], times), np.append(past[-1:], values)
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from forecast.errors import ConfigError, DataError, Fault, some
 from forecast.panel.panel import Panel
-from forecast.report.columns import ModelColumns, find_models
+from forecast.report.columns import ModelColumns, find_models, outcome_of
 from forecast.report.fan import View, draw_fan
 from forecast.report.folds import CUTOFF, as_stamps
 from forecast.report.ranking import Ranking
@@ -159,4 +159,5 @@ def _forecast_view(
         raise DataError(Fault(history.schema.id_col, "forecasts of a series that is not in the history", remedy, name))
     lines = [line_of(model, lambda c: rows[c].to_numpy(dtype=np.float64, na_value=np.nan), levels) for model in models]
     times = as_stamps(rows[history.schema.time_col], history.timeline)
-    return view_of(label(name), history, position, int(history.last[position]), times, np.zeros(0), lines)
+    cutoff = int(history.last[position])
+    return view_of(label(name), history, position, cutoff, times, np.zeros(0), lines, outcome_of(models))

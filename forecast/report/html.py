@@ -12,6 +12,7 @@ import pandas as pd
 
 from forecast.atomic import write_text
 from forecast.panel.panel import Panel
+from forecast.report.calibration_view import calibration_figure, interval_lines
 from forecast.report.curves import gradient_norms, has, learning_curves
 from forecast.report.diagnosis import gradient_notes
 from forecast.report.evaluate import score
@@ -19,6 +20,7 @@ from forecast.report.figures import accuracy_bars, fans, horizon_lines
 from forecast.report.folds import Folds, read_folds
 from forecast.report.importance import Importance
 from forecast.report.importance_view import importance_bars, importance_table, lead, models_of
+from forecast.report.outcomes_view import class_figure, class_rows, event_figure, event_rows
 from forecast.report.ranking import Ranking, rank
 from forecast.report.running import coverage_lines, window
 from forecast.report.style import inline_svg, model_colors, themed
@@ -41,7 +43,18 @@ from forecast.schema import Schema
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CHARTS = ("accuracy", "forecasts", "horizon", "coverage", "losses", "gradients")
+CHARTS = (
+    "accuracy",
+    "forecasts",
+    "horizon",
+    "levels",
+    "calibration",
+    "events",
+    "classes",
+    "coverage",
+    "losses",
+    "gradients",
+)
 SHOWN_LINES = 8
 SHOWN_CUTOFFS = 12
 
@@ -134,6 +147,9 @@ def _context(report: Report, folds: Folds) -> dict[str, Any]:
         "left_out": left_out(ranking),
         "ranking": _ranking_table(ranking, report.models),
         "intervals": coverage_rows(ranking),
+        "events": event_rows(folds, ranking.models) if folds.outcome == "event" else [],
+        "classes": class_rows(folds, ranking.winner) if folds.outcome == "class" else [],
+        "winner": ranking.winner,
         "cutoffs": _cutoff_table(folds, ranking),
         "charts": _charts(report, folds, ranking, by_series),
         "importance": _importance(report.importance),
@@ -192,13 +208,29 @@ def _score_charts(folds: Folds, ranking: Ranking, by_series: pd.DataFrame) -> di
         "accuracy": safe_svg(accuracy_bars(ranking), "accuracy", f"{metric} of each model, as bars"),
         "forecasts": safe_svg(fans(views, ranking.models), "forecasts", "Forecasts against actuals"),
     }
+    by_step = score(folds, "step")
     if np.unique(folds.step).size > 1:
-        lines = horizon_lines(score(folds, "step"), ranking.metric, ranking.models[:SHOWN_LINES], ranking.models)
+        lines = horizon_lines(by_step, ranking.metric, ranking.models[:SHOWN_LINES], ranking.models)
         charts["horizon"] = safe_svg(lines, "horizon", f"{metric} against the steps ahead")
-    running = coverage_lines(folds, ranking.models)
-    if running is not None:
-        charts["coverage"] = safe_svg(running, "coverage", "Running coverage of the intervals against the cutoff")
-    return charts
+    return charts | _probability_charts(folds, ranking, by_step)
+
+
+def _probability_charts(folds: Folds, ranking: Ranking, by_step: pd.DataFrame) -> dict[str, Any]:
+    """What there is of intervals and quantiles, or of probabilities of events or classes."""
+    models = ranking.models
+    drawn: dict[str, tuple[Figure | None, str]]
+    if folds.outcome == "event":
+        drawn = {"events": (event_figure(folds, models, models), "Reliability and ROC curve of the probabilities")}
+    elif folds.outcome == "class":
+        drawn = {"classes": (class_figure(folds, models, models), "Confusion of the classes, and reliability")}
+    else:
+        levels = interval_lines(by_step, models[:SHOWN_LINES], models)
+        drawn = {
+            "levels": (levels, "Coverage and width of the intervals against the steps ahead"),
+            "calibration": (calibration_figure(folds, models, models), "Where the actuals fell among the quantiles"),
+            "coverage": (coverage_lines(folds, models), "Running coverage of the intervals against the cutoff"),
+        }
+    return {key: safe_svg(figure, key, title) for key, (figure, title) in drawn.items() if figure is not None}
 
 
 def _training_charts(cards: Sequence[ModelCard], models: Sequence[str]) -> dict[str, Any]:

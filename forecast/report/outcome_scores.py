@@ -47,13 +47,8 @@ def event_scores(folds: Folds, units: Units, model: ModelColumns) -> Scores:
 
 def probability(folds: Folds, model: ModelColumns) -> Float:
     """The probability of 1 by ``model``, shape (N,)."""
-    shares = {float(value): column for value, column in model.shares.items()}
-    if 1.0 in shares:
-        return folds.column(shares[1.0])
-    if 0.0 in shares:
-        return 1 - folds.column(shares[0.0])
-    forecast: Float = np.clip(folds.column(model.name), 0.0, 1.0)
-    return forecast
+    told = folds.column(model.happens)
+    return told if model.shares else np.clip(told, 0.0, 1.0)
 
 
 def grouped_auc(groups: Int, event: Bool, p: Float, size: int) -> Float:

@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-ORDER = ("mase", "mae")
-SHOWN = ("mase", "owa", "smape", "wql", "rmsse", "mae", "rmse", "mape")
+ORDER = ("mase", "mae", "brier")
+SHOWN = ("mase", "owa", "smape", "wql", "rmsse", "mae", "rmse", "mape", "crps")
+OUTCOMES = ("brier", "log_loss", "auc", "macro_f1", "accuracy")
+HIGHER = ("auc", "macro_f1", "accuracy")  # better
+SHOWN_LEVELS = 3
 REFERENCES = ("seasonal_naive", "naive2", "naive")
 
 
@@ -18,7 +21,7 @@ REFERENCES = ("seasonal_naive", "naive2", "naive")
 class Ranking:
     """Overall scores, best model first.
 
-    ``metric`` is what decided: MASE, or MAE where no series has a scale.
+    ``metric`` is what decided: MASE, or MAE where no series has a scale; of events and classes the Brier score.
     """
 
     scores: pd.DataFrame
@@ -41,9 +44,9 @@ class Ranking:
     @property
     def columns(self) -> list[str]:
         """The columns of scores that a reader compares models by, the telling ones first."""
-        coverages = [column for column in self.scores.columns if column.startswith("coverage-")]
+        coverages = [f"coverage-{level}" for level in levels_of(self.scores)[-SHOWN_LEVELS:]]
         place = SHOWN.index("wql")
-        ordered = [*SHOWN[:place], *coverages, *SHOWN[place:]]
+        ordered = [*SHOWN[:place], *coverages, *SHOWN[place:], *OUTCOMES]
         return [column for column in ordered if column in self.scores.columns]
 
     def value(self, model: str, column: str | None = None) -> float:
@@ -51,10 +54,13 @@ class Ranking:
         return float(self.scores[column or self.metric].to_numpy()[self.models.index(model)])
 
     def best(self, column: str) -> npt.NDArray[np.bool_]:
-        """Which models are best by ``column``: the lowest, or for a coverage the nearest to what it promises."""
+        """Which models are best by ``column``: the lowest, for a coverage the nearest to what it promises, for a share of
+        right answers the highest."""
         values = self.scores[column].to_numpy(dtype=np.float64)
         if column.startswith("coverage-"):
             values = np.abs(values - float(column.partition("-")[2]) / 100)
+        if column in HIGHER:
+            values = -values
         known = values[~np.isnan(values)]
         return values == known.min() if known.size > 1 else np.zeros(values.size, dtype=np.bool_)
 
@@ -64,10 +70,17 @@ def rank(scores: pd.DataFrame) -> Ranking:
 
     A model that left forecasts out is ranked after those that made them all: it may have left out the hard ones.
     """
-    metric = next((name for name in ORDER if scores[name].notna().any()), ORDER[-1])
+    present = [name for name in ORDER if name in scores]
+    metric = next((name for name in present if scores[name].notna().any()), present[-1])
     partial = (scores["missing_forecasts"] > 0).to_numpy()
     order = np.lexsort((scores[metric].to_numpy(dtype=np.float64), partial))  # NaN sorts last; stable
     return Ranking(scores.iloc[order].reset_index(drop=True), metric)
+
+
+def levels_of(scores: pd.DataFrame) -> list[str]:
+    """The levels of intervals that ``scores`` tell of, as they were written, ascending."""
+    levels = [column.partition("-")[2] for column in scores.columns if column.startswith("coverage-")]
+    return sorted(levels, key=float)
 
 
 def share_better(by_series: pd.DataFrame, metric: str, model: str, other: str) -> float:

@@ -11,14 +11,14 @@ import pandas as pd
 
 from forecast.panel.clock import wall_times
 from forecast.report.folds import Folds
-from forecast.report.ranking import Ranking, share_better
+from forecast.report.ranking import Ranking, levels_of, share_better
 from forecast.report.wording import count, duration, metric_name, metric_value, number, percent
 from forecast.timeline import Stamps
 
 Facts = list[tuple[str, str]]
 SECRET = re.compile(r"(?:^|[_.-])(?:password|passwd|secret|token|api_?key|credentials?)$", re.IGNORECASE)
 MASK = "•••"
-TILES = ("mase", "owa", "smape")
+TILES = ("mase", "owa", "smape", "brier", "auc", "accuracy")
 
 
 def headline(ranking: Ranking, by_series: pd.DataFrame) -> str:
@@ -176,7 +176,7 @@ def configuration_text(configuration: Mapping[str, Any]) -> str:
 
 def coverage_rows(ranking: Ranking) -> list[tuple[str, ...]]:
     """(model, promised, covered, points apart, mean width, MSIS) for every model with intervals, best model first."""
-    levels = [column.partition("-")[2] for column in ranking.scores.columns if column.startswith("coverage-")]
+    levels = levels_of(ranking.scores)
     rows: list[tuple[str, ...]] = []
     for model in ranking.models:
         for level in levels:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.panel.panel import Panel
-from forecast.report.columns import ModelColumns
+from forecast.report.columns import ModelColumns, Outcome
 from forecast.report.evaluate import KEY, score
 from forecast.report.fan import Line, Times, View
 from forecast.report.folds import Folds
@@ -24,14 +24,26 @@ FEW_SERIES = 3
 
 
 def line_of(model: ModelColumns, column: Callable[[str], Float], levels: Collection[float] | None = None) -> Line:
-    """A model's forecast with its intervals, widest first; ``levels`` keeps some of them, ``None`` all."""
-    kept = [pair for level, pair in model.intervals.items() if levels is None or float(level) in levels]
+    """A model's forecast with its intervals, widest first; ``levels`` keeps some of them, ``None`` all.
+
+    Quantiles as far from 0 as from 1 make an interval too. Of an event it is the probability, without intervals.
+    """
+    if model.shares:
+        return Line(model.name, column(model.name if model.outcome == "class" else model.happens))
+    kept = [pair for level, pair in model.bands.items() if levels is None or float(level) in levels]
     bands = tuple((column(lower), column(upper)) for lower, upper in reversed(kept))
     return Line(model.name, column(model.name), bands)
 
 
 def view_of(
-    title: str, history: Panel, position: int, cutoff: int, times: Times, actual: Float, lines: Sequence[Line]
+    title: str,
+    history: Panel,
+    position: int,
+    cutoff: int,
+    times: Times,
+    actual: Float,
+    lines: Sequence[Line],
+    outcome: Outcome = "number",
 ) -> View:
     """Forecasts of series ``position`` with the tail of what was known at ordinal ``cutoff``."""
     rows = max(TAIL_HORIZONS * times.size, TAIL_SEASONS * history.timeline.season_length, SHORTEST_TAIL)
@@ -41,7 +53,7 @@ def view_of(
     ordinals = history.first[position] + np.arange(known.start, known.stop, dtype=np.int64) - start
     timeline = history.timeline
     tz = None if timeline.local else timeline.tz
-    return View(title, timeline.stamps(ordinals), history.values[known], times, actual, tuple(lines), tz)
+    return View(title, timeline.stamps(ordinals), history.values[known], times, actual, tuple(lines), tz, outcome)
 
 
 def telling_views(folds: Folds, ranking: Ranking, by_series: pd.DataFrame) -> list[View]:
@@ -92,4 +104,4 @@ def _window(folds: Folds, fold: int, rank: str, value: float, metric: str, model
     lines = [line_of(model, lambda name: folds.column(name)[rows]) for model in models]
     times = folds.history.timeline.stamps(cutoff + folds.step[rows])
     title = f"{rank} {label(folds.history.ids[position])}  ·  {metric_name(metric)} {number(value)}"
-    return view_of(title, folds.history, position, cutoff, times, folds.y[rows], lines)
+    return view_of(title, folds.history, position, cutoff, times, folds.y[rows], lines, folds.outcome)

@@ -7,7 +7,8 @@ import re
 
 METRIC_NAMES = {
     "mase": "MASE", "rmsse": "RMSSE", "mae": "MAE", "mse": "MSE", "rmse": "RMSE", "smape": "sMAPE", "mape": "MAPE",
-    "owa": "OWA", "wql": "WQL",
+    "owa": "OWA", "wql": "WQL", "crps": "CRPS", "brier": "Brier score", "log_loss": "Log loss", "auc": "AUC",
+    "macro_f1": "Macro F1",
 }  # fmt: skip
 LONGEST_LABEL = 40
 ABSENT = "–"
@@ -78,8 +79,8 @@ def metric_name(column: str) -> str:
 
 
 def metric_value(column: str, value: float) -> str:
-    """A score as text: percentages for coverage, four digits for the rest."""
-    if column.startswith("coverage-"):
+    """A score as text: percentages for coverage and accuracy, four digits for the rest."""
+    if column.startswith("coverage-") or column == "accuracy":
         return ABSENT if math.isnan(value) else f"{100 * value:.1f} %"
     return number(value)
 

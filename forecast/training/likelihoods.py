@@ -73,8 +73,8 @@ def coded(panel: Panel, classes: tuple[float, ...]) -> Panel:
     if new.any():
         found, series = np.unique(panel.values[new]), panel.ids[np.unique(panel.series[new])]
         warnings.warn(
-            f"classes {', '.join(f'{value:g}' for value in found[:5])} did not occur in training and are taken for unknown, "
-            f"in {some(series)}. Fit again to learn them.",
+            f"classes {', '.join(f'{value:g}' for value in found[:5])} did not occur in training and are taken for "
+            f"unknown, in {some(series)}. Fit again to learn them.",
             ForecastWarning,
             stacklevel=4,
         )

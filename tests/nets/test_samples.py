@@ -78,3 +78,14 @@ def test_quantiles_do_not_cross_and_stay_among_the_samples(values, probs):
     found = quantiles_of(paths, tuple(probs))[0, 0]
     assert (found.diff() >= 0).all()
     assert found[0] >= paths.min() and found[-1] <= paths.max()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_quantiles_are_the_same_with_gradients_and_leave_the_paths_as_they_were(dtype):
+    paths = torch.randn(3, 20, 4, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    before = paths.clone()
+    plain = quantiles_of(paths, (0.1, 0.5))
+    assert torch.equal(paths, before)
+    slow = quantiles_of(paths.clone().requires_grad_(), (0.1, 0.5))
+    assert torch.equal(plain, slow.detach())
+    slow.sum().backward()

@@ -11,7 +11,7 @@ import pytest
 from forecast.batch.models import pieces
 from forecast.batch.models.chain import Link
 from forecast.batch.models.earlier import Earlier
-from forecast.batch.models.fallback import forecasts_with_fallbacks
+from forecast.batch.models.fallback import Forecasts, forecasts_with_fallbacks
 from forecast.errors import ArtifactError, ConfigError, DataError, Fault
 from forecast.forecasts import Wanted
 from forecast.model import Prediction, Task
@@ -341,3 +341,15 @@ def test_a_hundred_thousand_series_take_seconds_with_one_bad_among_them():
     result = forecasts_with_fallbacks(chain, panel, 28, Wanted((80.0, 90.0), (0.5,)))
     assert time.process_time() - started < 60  # a second or two; the bound only catches a loop over series
     assert np.flatnonzero(result.source != "net").tolist() == [77_777]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_forecasts_are_put_in_another_order_with_everything_that_is_said_of_them(order):
+    rng = np.random.default_rng(0)
+    point, quantiles = rng.normal(size=(3, 2)), rng.normal(size=(4, 3, 2)).transpose(1, 2, 0)
+    source, reason = (np.array(words, dtype=object) for words in (["a", "b", "a"], ["", "why", "x"]))
+    made = Forecasts(point.copy(), quantiles.copy(order="K"), (0.1, 0.2, 0.3, 0.4), source, reason)
+    counts, now = made.counts(), made.arranged(np.array(order))
+    assert np.array_equal(now.point, point[order]) and np.array_equal(now.quantiles, quantiles[order])
+    assert now.source.tolist() == source[order].tolist() and now.reason.tolist() == reason[order].tolist()
+    assert now.counts() == counts

@@ -10,7 +10,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from forecast import Forecaster, Training
+from forecast import Forecaster, Training, artifact
 from forecast.batch.models.chain import fallback_chain
 from forecast.batch.models.fallback import forecasts_with_fallbacks
 from forecast.batch.models.gate import Gate
@@ -275,6 +275,18 @@ def test_a_saved_model_is_copied_once_and_again_when_another_one_lies_there(stor
     other = policy.choose(store, panel, task, slot(3))
     assert other.version not in (None, first.version)
     assert store.current(slot(2)).version == first.version
+
+
+def test_a_model_saved_before_a_setting_was_there_is_used_under_the_name_that_its_copy_has(store, saved, panel, task):
+    folder = saved()
+    stored = artifact.read(folder)
+    del stored.facts["models"][0]["training"]["chunk"]  # as if the package had learned of it since
+    artifact.write(folder, stored)
+    choice = ModelPolicy(saved=folder).choose(store, panel, task, slot(1))
+    assert choice.error is None and choice.version not in (None, saved_hash(folder))
+    entries = len(store.journal().entries)
+    assert ModelPolicy(saved=folder).choose(store, panel, task, slot(2)).version == choice.version
+    assert len(store.journal().entries) == entries
 
 
 def test_the_copy_outlives_the_saved_model_and_the_saved_model_mends_the_copy(store, saved, panel, task):
