@@ -65,8 +65,9 @@ MUTATIONS = (
     Mutation(
         "contamination: a series' forecast leaks into another's",
         NEURAL,
-        "            outputs[rows] = output\n",
-        "            outputs[rows] = 0.99 * output + 0.01 * output[::-1]\n",
+        "                outputs[rows] = scaled.restore(self.net(scaled.batch)).numpy()\n",
+        "                made = scaled.restore(self.net(scaled.batch)).numpy()\n"
+        "                outputs[rows] = 0.99 * made + 0.01 * made[::-1]\n",
     ),
     Mutation(
         "horizon steps reversed",
