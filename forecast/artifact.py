@@ -59,7 +59,7 @@ def write(folder: str | Path, artifact: Artifact, shared: Mapping[str, Path] | N
     for group, arrays in artifact.arrays.items():
         data = safetensors.numpy.save({name: np.ascontiguousarray(value) for name, value in arrays.items()})
         parts[group] = (data, hashlib.sha256(data).hexdigest())
-    files = {
+    files: dict[str, Any] = {
         group: {"name": _part_name(group, digest), "sha256": digest, "bytes": len(data)}
         for group, (data, digest) in parts.items()
     }

@@ -61,7 +61,7 @@ class Prediction:
 
 def ascending(quantiles: Float) -> Float:
     """``quantiles`` (…, Q) non-decreasing along Q, each the largest up to it; the very same array where it is so."""
-    done: bool = (quantiles[..., 1:] >= quantiles[..., :-1]).all()  # not so with NaN
+    done = bool((quantiles[..., 1:] >= quantiles[..., :-1]).all())  # not so with NaN
     return quantiles if done else np.maximum.accumulate(quantiles, axis=-1)
 
 

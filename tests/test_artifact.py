@@ -19,8 +19,9 @@ import pandas as pd
 import pytest
 import safetensors.numpy
 
-from forecast import ArtifactError, Forecaster, StorageError, Training, atomic
+from forecast import ArtifactError, Forecaster, Training, atomic
 from forecast import artifact as artifacts
+from forecast.errors import StorageError
 from forecast.models import LSTM, SegRNN
 
 

@@ -25,7 +25,7 @@ SKEW = 6.0
 SADDLE = 1e-4
 BLOCK = 1024  # cells: their terms fit in a cache
 TINY = float(np.finfo(np.float64).tiny)
-CLOSE, LONGEST = 1e-11, 20.0  # steps towards the logarithm of a quantile
+CLOSE, LONGEST, PATIENCE = 1e-11, 20.0, 12  # steps towards the logarithm of a quantile
 LEAST_LOG, MOST_LOG = -60.0, 30.0  # of a value relative to its mean
 
 
@@ -127,10 +127,13 @@ def _saddle(log: Tensor, shape: Shape) -> Tensor:
 
 def _series(log: Tensor, shape: Shape) -> Tensor:
     """Log of the sum over j of Poisson(j) gamma density (j shape), around its largest term."""
+    if not log.numel():
+        return log
     with torch.no_grad():
         top = torch.exp((2.0 - shape.power) * log) * shape.rate
         order = top.argsort()  # cells that need equally many terms together
-    parts = [_series_of(top[block], *_chosen(log, shape, block)) for block in order.split(BLOCK)]
+    blocks = (order[start : start + BLOCK] for start in range(0, len(order), BLOCK))
+    parts = [_series_of(top[block], *_chosen(log, shape, block)) for block in blocks]
     return torch.cat(parts)[order.argsort()]
 
 
@@ -195,7 +198,7 @@ def _quantile(probs: Float, dispersion: Float, power: Float) -> Float:
 
 def _log_quantile(probs: Float, dispersion: Float, power: Float, none: Float) -> Float:
     """Above 0: Newton's method, on logarithms of values and, in the lower half, of probabilities, where one is almost
-    linear in the other; kept within what is known already. ``none`` is the mass at 0.
+    linear in the other; kept within what is known, and alternating with halving it where that takes long. ``none`` is the mass at 0.
 
     From the gamma distribution that has mean and variance of the values above 0."""
     from scipy.special import gammaincinv
@@ -205,18 +208,19 @@ def _log_quantile(probs: Float, dispersion: Float, power: Float, none: Float) ->
     guess = gammaincinv(1.0 / squares, target / (1.0 - none)) * squares / (1.0 - none)
     # no quantile lies further above the mean (Cantelli's inequality)
     low, high = np.full_like(probs, 2.0 * LEAST_LOG), np.log1p(1.001 * np.sqrt(dispersion * probs / (1.0 - probs)))
-    x = np.clip(np.log(np.maximum(guess, TINY)), low, high)
+    x: Float = np.clip(np.log(np.maximum(guess, TINY)), low, high)
     active = np.arange(len(x))
-    for _ in range(MOST_STEPS):
+    for number in range(2 * MOST_STEPS):
         at, aim = x[active], target[active]
         reached, slope = (np.maximum(part, TINY) for part in _above(np.exp(at), dispersion[active], power[active]))
         low[active], high[active] = np.where(reached < aim, (at, high[active]), (low[active], at))
         lower = aim < 0.5 * (1.0 - none[active])
         step = np.where(lower, np.log(aim / reached) * reached, aim - reached) / slope
         to = at + np.clip(step, -LONGEST, LONGEST)
-        within = (to >= low[active]) & (to <= high[active])
-        x[active] = np.where(within, to, 0.5 * (low[active] + high[active]))
-        active = active[(np.abs(step) > CLOSE) & (high[active] - low[active] > CLOSE)]
+        trusted = (to >= low[active]) & (to <= high[active]) & ((number < PATIENCE) | (number % 2 == 0))
+        far = np.abs(step) > CLOSE
+        x[active] = np.where(trusted | ~far, to, 0.5 * (low[active] + high[active]))
+        active = active[far & (high[active] - low[active] > CLOSE)]
         if not active.size:
             break
     return x

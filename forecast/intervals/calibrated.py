@@ -205,7 +205,7 @@ def _unlogged(model: Model) -> Model:
     given: Any = model
     if isinstance(inner := getattr(given, "inner", None), Model):
         given = replace(given, inner=_unlogged(inner))
-    elif is_dataclass(given) and getattr(given, "training", None) is not None:
+    elif is_dataclass(model) and getattr(model, "training", None) is not None:
         given = replace(given, training=replace(given.training, log_dir=None, checkpoint_dir=None))
     unlogged: Model = given
     return unlogged

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Protocol
 
 import torch
@@ -16,15 +15,11 @@ PRECISIONS = ("auto", "32", "bf16")
 Layer = nn.RNN | nn.LSTM | nn.GRU
 
 
-# Paths that go through an LSTM together on a CPU: its gates stay in the second-level cache.
-BLOCK = 1024
-
-
 class Steps(Protocol):
     """Reads one value of every channel on every path; tells what is read out of the last layer's hidden state."""
 
     def __call__(self, channels: Sequence[Tensor]) -> Tensor:
-        """Channels, each (samples, b) or broadcast to it, to (outputs, samples, b), valid until the next call."""
+        """Channels, each (samples, b) or broadcast to it, to (outputs, samples, b)."""
         ...
 
 
@@ -66,63 +61,37 @@ class LayerSteps:
 class LSTMSteps:
     """An LSTM (Hochreiter and Schmidhuber 1997, as ``nn.LSTM`` writes it) on a CPU, without gradients.
 
-    Against the layer called for one row: about two thirds of the time, and the same numbers up to rounding. With
-    bfloat16 the operands and results of its products alone are rounded, its memory is not.
+    Per layer one matrix product gives all gates, and paths come last, so that each gate is one piece of memory. The
+    hyperbolic tangents are written as 2 s(2x) - 1, because the logistic function s is several times as fast; the twos
+    are folded into weights and states: hidden states and memory are kept halved and doubled. The numbers are those of
+    the layer up to rounding. With bfloat16 the operands and results of the products are rounded, the memory is not.
     """
 
     def __init__(
-        self,
-        layer: nn.LSTM,
-        readout: nn.Linear,
-        state: tuple[Tensor, Tensor],
-        samples: int,
-        precision: torch.dtype,
+        self, layer: nn.LSTM, readout: nn.Linear, state: tuple[Tensor, Tensor], samples: int, precision: torch.dtype
     ) -> None:
         hidden, memory = (part.transpose(1, 2).repeat(1, 1, samples) for part in state)  # (layers, hidden_size, paths)
-        weights = [_gates(layer, number).to(precision) for number in range(layer.num_layers)]
-        paths, windows = hidden.shape[2], state[0].shape[1]
-        count = -(-paths // BLOCK)
-        edges = [paths * number // count for number in range(count + 1)]
-        self.columns = [slice(*ends) for ends in pairwise(edges)]
-        self.blocks = [_Block(weights, readout, hidden[..., part], memory[..., part]) for part in self.columns]
-        self.channels = hidden.new_empty(layer.input_size, samples, windows)
-        self.read = hidden.new_empty(readout.out_features, samples, windows)
+        self.size = layer.hidden_size
+        self.weights = [_gates(layer, number).to(precision) for number in range(layer.num_layers)]
+        self.readout, self.bias = 2.0 * readout.weight, readout.bias.unsqueeze(1)
+        self.memory = list(memory.mul_(2.0))
+        # Of each layer: its own last hidden state, then what it reads, then ones for the bias.
+        self.rows = [weight.new_ones(weight.shape[1], hidden.shape[2]) for weight in self.weights]
+        for rows, part in zip(self.rows, hidden, strict=True):
+            rows[: self.size] = part.mul_(0.5)
+        self.channels = self.rows[0][self.size : -1].view(layer.input_size, samples, -1)
+        self.features = torch.empty_like(self.memory[0])
+        self.gates = hidden.new_empty(4 * self.size, hidden.shape[2])
+        self.products = self.gates if precision == self.gates.dtype else self.gates.to(precision)
 
     def __call__(self, channels: Sequence[Tensor]) -> Tensor:
         for row, channel in zip(self.channels, channels, strict=True):
             row.copy_(channel)
-        entering, read = self.channels.flatten(1), self.read.view(len(self.read), -1)
-        for block, part in zip(self.blocks, self.columns, strict=True):
-            read[:, part] = block(entering[:, part])
-        return self.read
-
-
-class _Block:
-    """Some paths of :class:`LSTMSteps`.
-
-    Per layer one matrix product gives all gates, and paths come last, so that each gate is one piece of memory. The
-    hyperbolic tangents are written as 2 s(2x) - 1, because the logistic function s is several times as fast; the twos
-    are folded into weights and states: hidden states and memory are kept halved and doubled.
-    """
-
-    def __init__(self, weights: list[Tensor], readout: nn.Linear, hidden: Tensor, memory: Tensor) -> None:
-        self.weights, self.size = weights, hidden.shape[1]
-        self.readout, self.bias = 2.0 * readout.weight, readout.bias.unsqueeze(1)
-        self.memory = list(2.0 * memory)
-        # Of each layer: its own last hidden state, then what it reads, then ones for the bias.
-        self.rows = [weight.new_ones(weight.shape[1], hidden.shape[2]) for weight in weights]
-        for rows, part in zip(self.rows, hidden, strict=True):
-            rows[: self.size] = 0.5 * part
-        self.features = torch.empty_like(self.memory[0])
-        self.gates = hidden.new_empty(4 * self.size, hidden.shape[2])
-        self.products = self.gates if weights[0].dtype == self.gates.dtype else self.gates.to(weights[0].dtype)
-
-    def __call__(self, channels: Tensor) -> Tensor:
-        """Channels (channels, paths) to what is read out (outputs, paths)."""
         entering, kept, new, shown = self.gates.chunk(4)
-        read, features = channels, self.features
-        for weight, rows, memory in zip(self.weights, self.rows, self.memory, strict=True):
-            rows[self.size : -1] = read
+        features = self.features
+        for number, (weight, rows, memory) in enumerate(zip(self.weights, self.rows, self.memory, strict=True)):
+            if number:
+                rows[self.size : -1] = features
             torch.mm(weight, rows, out=self.products)
             if self.products is not self.gates:
                 self.gates.copy_(self.products)
@@ -130,8 +99,8 @@ class _Block:
             memory.mul_(kept).addcmul_(entering, new.sub_(0.5), value=4.0)
             torch.sigmoid(memory, out=features).sub_(0.5).mul_(shown)
             rows[: self.size] = features
-            read = features
-        return torch.addmm(self.bias, self.readout, features)
+        read: Tensor = torch.addmm(self.bias, self.readout, features)
+        return read.view(-1, *self.channels.shape[1:])
 
 
 def _gates(layer: nn.LSTM, number: int) -> Tensor:

@@ -81,7 +81,7 @@ def _percent_axis(axes: Axes) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     low, high = axes.get_ylim()
-    axes.set_ylim(max(low - 0.02, 0.0), min(high + 0.02, 1.0))
+    axes.set_ylim(max(low - 0.02, 0.0), min(high + 0.02, 1.015))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
 

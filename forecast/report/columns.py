@@ -171,7 +171,7 @@ def _mixed(models: Sequence[ModelColumns]) -> list[Fault]:
         problem = f"{event.name!r} forecasts an event (0 or 1), {other.name!r} the classes {', '.join(other.shares)}"
         faults.append(Fault(next(iter(event.shares.values())), problem, "Score them in two frames."))
     for model in models:
-        if len(model.shares) == 1 and model.outcome != "event" or set(map(float, model.shares)) == {0.0}:
+        if len(model.shares) == 1 and float(next(iter(model.shares))) != 1:
             value, column = next(iter(model.shares.items()))
             remedy = f"Add a column '{model.name}-p-…' for every other class, or name the column of an event -p-1."
             faults.append(Fault(column, f"the probability of {value} alone", remedy))

@@ -83,7 +83,7 @@ def _last(values: Float) -> float:
 def shades(bands: int) -> Float:
     """How opaque each band is, the widest first: they lie on each other, so more of them are lighter each."""
     light = np.linspace(0.13, 0.23, bands) if bands > 1 else np.full(bands, 0.13)
-    return np.asarray(light * min(1.0, np.sqrt(2 / max(bands, 1))))
+    return np.asarray(light * min(1.0, (2 / max(bands, 1)) ** 0.7))
 
 
 def _value_axis(axes: Axes, view: View) -> None:

@@ -33,6 +33,7 @@ from forecast.report.summary import (
     headline,
     left_out,
     model_facts,
+    quantile_rows,
     tiles,
 )
 from forecast.report.tried import tried_table
@@ -150,6 +151,7 @@ def _context(report: Report, folds: Folds) -> dict[str, Any]:
         "events": event_rows(folds, ranking.models) if folds.outcome == "event" else [],
         "classes": class_rows(folds, ranking.winner) if folds.outcome == "class" else [],
         "winner": ranking.winner,
+        "quantiles": quantile_rows(ranking),
         "cutoffs": _cutoff_table(folds, ranking),
         "charts": _charts(report, folds, ranking, by_series),
         "importance": _importance(report.importance),

@@ -63,7 +63,8 @@ def grouped_auc(groups: Int, event: Bool, p: Float, size: int) -> Float:
     before = np.cumsum(total) - total
     ranks = sums(groups, np.where(event, middle - before[groups], 0.0), size)
     pairs = events * (total - events)
-    return np.where(pairs > 0, (ranks - events * (events + 1) / 2) / np.where(pairs > 0, pairs, 1.0), np.nan)
+    area: Float = (ranks - events * (events + 1) / 2) / np.where(pairs > 0, pairs, 1.0)
+    return np.where(pairs > 0, area, np.nan)
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,8 @@ def _macro_f1(rows: Int, actual: Int, named: Int, size: int, classes: int) -> Fl
     right = sums(rows * (classes + 1) + actual, named == actual, cells)
     met = (came + said > 0).reshape(size, -1)
     f1 = (2 * right / np.where(came + said > 0, came + said, 1.0)).reshape(size, -1)
-    return f1.sum(1) / np.where(met.any(1), met.sum(1), np.nan)
+    mean: Float = f1.sum(1) / np.where(met.any(1), met.sum(1), np.nan)
+    return mean
 
 
 def _average(units: Units, scored: Bool) -> Callable[[Float | Bool], Float]:

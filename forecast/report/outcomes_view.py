@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from forecast.report.calibration_view import square
 from forecast.report.folds import Folds
-from forecast.report.outcome_scores import ClassForecast, class_forecast, labels_of, probability
+from forecast.report.outcome_scores import ClassForecast, class_forecast, probability
 from forecast.report.outcomes import auc, brier, brier_parts, event_accuracy, event_bins, log_loss, roc
 from forecast.report.style import INK, MUTED, PAPER, WIDTH, drawing, model_colors, new_figure
 from forecast.report.wording import label, metric_value, number, percent
@@ -27,7 +26,7 @@ SHOWN_MODELS = 6
 SHOWN_MATRICES = 3
 SHOWN_CLASSES = 12
 CURVE_POINTS = 400
-DARK = 0.55  # of a cell: where its number turns to the colour of the paper
+FAINT, FULL = 0.06, 0.56  # how opaque cells are: the number on the darkest can be read on a light and a dark page
 
 
 def event_rows(folds: Folds, models: Sequence[str]) -> list[tuple[str, ...]]:
@@ -99,7 +98,7 @@ def class_rows(folds: Folds, model: str) -> list[tuple[str, ...]]:
 
 
 def class_figure(folds: Folds, models: Sequence[str], colored: Sequence[str]) -> Figure | None:
-    """Confusion matrices of the first three of ``models``, and the reliability of the probabilities of those that have any.
+    """Confusion matrices of the first three of ``models``, and the reliability of the probabilities that they tell.
 
     ``None`` without actuals. Of more than twelve classes, the twelve that came most often are shown.
     """
@@ -174,11 +173,10 @@ def _matrix(axes: Axes, told: ClassForecast, color: str) -> None:
     small = most.size > 6
     for row, column in np.ndindex(*shares.shape):
         share = float(shares[row, column])
-        cell = {"facecolor": to_rgba(color, 0.08 + 0.92 * share), "edgecolor": "none"}
-        axes.bar(column, 0.94, 0.94, row - 0.47, **cell)
+        shade = to_rgba(color, FAINT + (FULL - FAINT) * share)
+        axes.bar(column, 0.94, 0.94, row - 0.47, facecolor=shade, edgecolor="none")
         text = f"{100 * share:.0f}" if small else f"{percent(share)}\n{matrix[most[row], most[column]]:,}"
-        ink = PAPER if share > DARK else INK
-        axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=8 if small else 9, linespacing=1.35)
+        axes.text(column, row, text, ha="center", va="center", color=INK, fontsize=8 if small else 9, linespacing=1.35)
     codes = [f"{told.labels[place]:g}" for place in most]
     axes.set_xticks(range(most.size), codes)
     axes.set_yticks(range(most.size), codes)

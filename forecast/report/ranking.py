@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 ORDER = ("mase", "mae", "brier")
-SHOWN = ("mase", "owa", "smape", "wql", "rmsse", "mae", "rmse", "mape", "crps")
+SHOWN = ("mase", "owa", "smape", "wql", "rmsse", "mae", "rmse", "mape")
 OUTCOMES = ("brier", "log_loss", "auc", "macro_f1", "accuracy")
 HIGHER = ("auc", "macro_f1", "accuracy")  # better
-SHOWN_LEVELS = 3
+SHOWN_LEVELS = 2
 REFERENCES = ("seasonal_naive", "naive2", "naive")
 
 
@@ -54,8 +54,9 @@ class Ranking:
         return float(self.scores[column or self.metric].to_numpy()[self.models.index(model)])
 
     def best(self, column: str) -> npt.NDArray[np.bool_]:
-        """Which models are best by ``column``: the lowest, for a coverage the nearest to what it promises, for a share of
-        right answers the highest."""
+        """Which models are best by ``column``: the lowest, or for a coverage the nearest to what it promises, or the
+        highest of what should be high.
+        """
         values = self.scores[column].to_numpy(dtype=np.float64)
         if column.startswith("coverage-"):
             values = np.abs(values - float(column.partition("-")[2]) / 100)

@@ -18,6 +18,7 @@ from forecast.timeline import Stamps
 Facts = list[tuple[str, str]]
 SECRET = re.compile(r"(?:^|[_.-])(?:password|passwd|secret|token|api_?key|credentials?)$", re.IGNORECASE)
 MASK = "•••"
+SHOWN_QUANTILES = 9
 TILES = ("mase", "owa", "smape", "brier", "auc", "accuracy")
 
 
@@ -194,6 +195,17 @@ def coverage_rows(ranking: Ranking) -> list[tuple[str, ...]]:
                     )
                 )
     return rows
+
+
+def quantile_rows(ranking: Ranking) -> dict[str, Any]:
+    """Headings and rows of text: CRPS, WQL and the pinball loss at each quantile, of the models that have quantiles."""
+    losses = [column for column in ranking.scores.columns if column.startswith("pinball-")]
+    losses.sort(key=lambda column: float(column.partition("-")[2]))
+    kept = losses if len(losses) <= SHOWN_QUANTILES else losses[:: -(-len(losses) // SHOWN_QUANTILES)]
+    having = [model for model in ranking.models if losses and np.isfinite(ranking.value(model, "crps"))]
+    columns = ["crps", "wql", *kept]
+    rows = [[model, *(number(ranking.value(model, column)) for column in columns)] for model in having]
+    return {"headings": ["CRPS", "WQL", *(column.partition("-")[2] for column in kept)], "rows": rows}
 
 
 def cutoff_rows(folds: Folds, by_cutoff: pd.DataFrame, models: Sequence[str], metric: str) -> list[list[str]]:

@@ -21,7 +21,7 @@ from tests.benchmarks.table import print_table
 
 INPUT_SIZE, H, HIDDEN, SAMPLES, SEASONS = 168, 24, 64, 100, (24, 168)
 PROBS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
-ROUNDS, PATHS = 7, 2000
+ROUNDS, PATHS = 7, 4000
 Architecture = SegRNN | DeepAR
 
 

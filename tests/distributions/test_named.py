@@ -96,5 +96,5 @@ def test_a_mixture_tells_of_its_components():
 
 
 def test_only_events_and_classes_have_shares():
-    with pytest.raises(ConfigError, match="likelihood='poisson' is for count values: no classes"):
+    with pytest.raises(ConfigError, match="likelihood='poisson' is for count values, which are no classes"):
         likelihood("poisson").shares(None)

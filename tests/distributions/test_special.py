@@ -33,12 +33,29 @@ def test_zeros_of_the_zero_inflated_are_extra_ones_and_drawn_ones():
 )
 def test_the_density_of_tweedie_and_its_mass_at_zero_are_one_in_all(mean, dispersion, power):
     found, raw = likelihood("tweedie"), double(*tweedie_raw(mean, dispersion, power))
-    logs = torch.linspace(-600.0, 8.0, 400_001, dtype=torch.float64)
-    logs = logs if power > 1.9 else logs[logs > -100]
+    logs = torch.linspace(-50.0, 8.0, 8001, dtype=torch.float64)
     dense = (found.log_prob(raw, logs.exp()) + logs).exp()
     mass = found.log_prob(raw, double(0.0)).exp().item()
     assert mass == pytest.approx(math.exp(-1 / (dispersion * (2 - power))))
-    assert np.trapezoid(dense, logs) + mass == pytest.approx(1.0, abs=2e-4)
+    assert np.trapezoid(dense, logs) + mass == pytest.approx(1.0, abs=1e-6)
+
+
+def test_quantiles_of_tweedie_are_found_where_its_density_has_many_humps():
+    found = likelihood("tweedie")
+    dispersion = np.geomspace(2e-3, 2.0, 200)
+    raw = torch.tensor([tweedie_raw(1.0, each, 1.0101) for each in dispersion], dtype=torch.float64).unsqueeze(1)
+    probs = torch.linspace(0.02, 0.98, 49, dtype=torch.float64)
+    quantile = found.quantile(raw, probs)
+    assert (quantile.diff() >= 0).all()
+    torch.testing.assert_close(found.cdf(raw, quantile), torch.maximum(probs, found.cdf(raw, 0 * probs)))
+
+
+def test_tweedie_trains_on_windows_of_nothing_but_zeros():
+    raw = torch.zeros(5, 3, requires_grad=True)
+    loss = likelihood("tweedie").loss(raw, torch.zeros(5))
+    loss.sum().backward()
+    assert torch.isfinite(loss).all() and (raw.grad[:, 1] < 0).all()  # more dispersed: more zeros
+    assert likelihood("tweedie").quantile(torch.zeros(0, 3), torch.tensor(0.5)).shape == (0,)
 
 
 @pytest.mark.parametrize("power", [1.05, 1.5, 1.9])
@@ -55,11 +72,11 @@ def test_saddle_point_and_series_of_tweedie_agree_where_one_follows_the_other(po
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in CASES if case.likelihood.kind in ("real", "positive", "count")], ids=str
+    "case",
+    [case for case in CASES if case.likelihood.kind != "event" and "*" not in str(case) and "+" not in str(case)],
+    ids=str,
 )
 def test_a_mixture_of_two_equal_parts_is_the_part(case):
-    if len(getattr(case.likelihood, "components", ())):
-        pytest.skip("a mixture already")
     mixed = likelihood(f"2*{case.likelihood.name}")
     one, two = (case.raw - double(*by) for by in mixed.offsets())
     raw = torch.cat([one, two, double(0.4, -1.0)])
@@ -128,7 +145,7 @@ def test_the_distribution_function_inverts_the_implicit_quantile_function():
 
 def crps(found: Likelihood, raw: torch.Tensor, value: float) -> float:
     """By its definition: the integral of the squared distance of the distribution function from the step at ``value``."""
-    grid = torch.linspace(-40.0, 40.0, 160_001, dtype=torch.float64)
+    grid = torch.linspace(-40.0, 40.0, 8001, dtype=torch.float64)
     step = (grid >= value).double()
     return float(np.trapezoid((found.cdf(raw, grid) - step).square(), grid))
 

@@ -53,6 +53,7 @@ def test_the_report_holds_every_part(panel: Panel, cv: pd.DataFrame) -> None:
         "forecasts",
         "horizon",
         "intervals",
+        "calibration",
         "training",
         "data",
         "models",
@@ -60,7 +61,7 @@ def test_the_report_holds_every_part(panel: Panel, cv: pd.DataFrame) -> None:
         "versions",
     }
     assert sections <= set(page.values("id"))
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("svg") == 7
     for text in ("Five series", "segrnn is the most accurate", "16,896 parameters", "1 min 02 s", "name: segrnn",
                  "One series was short.", "2 forecasts of segrnn came from a fallback: too short (2)."):  # fmt: skip
         assert text in page.text

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from forecast.errors import ConfigError
 from forecast.report import metrics
@@ -90,6 +91,55 @@ def test_wql_is_twice_the_summed_pinball_over_the_summed_actuals(q: float, doubl
 
 def test_crps_counts_every_pair_of_samples() -> None:
     assert metrics.crps(5, [4, 6]) == 0.5  # mean|x - y| = 1, mean over all four pairs = 1, half of it
+
+
+def test_fair_crps_leaves_out_the_pairs_of_a_sample_with_itself() -> None:
+    assert metrics.crps(5, [4, 6], fair=True) == 0.0
+    assert math.isnan(metrics.crps(5, [4], fair=True))
+    assert metrics.crps(5, [4]) == 1
+
+
+def test_fair_crps_does_not_depend_on_the_number_of_draws_on_average() -> None:
+    draws = np.random.default_rng(0).normal(size=(20_000, 3))
+    fair = np.mean([metrics.crps(0.0, row, fair=True) for row in draws[:4000]])
+    assert fair == pytest.approx(metrics.crps(0.0, draws.ravel()), abs=0.02)
+    assert np.mean([metrics.crps(0.0, row) for row in draws[:4000]]) > fair + 0.1
+
+
+@pytest.mark.parametrize("y", [-1.0, 0.0, 0.4, 2.5])
+def test_crps_of_dense_quantiles_and_of_many_draws_is_that_of_the_normal_distribution(y: float) -> None:
+    """Closed form of Gneiting and Raftery (2007), equation 21."""
+    closed = y * (2 * stats.norm.cdf(y) - 1) + 2 * stats.norm.pdf(y) - 1 / math.sqrt(math.pi)
+    probs = (np.arange(400) + 0.5) / 400
+    quantiles = stats.norm.ppf(probs)
+    assert metrics.crps_from_quantiles([y], quantiles[None], probs) == pytest.approx(closed, rel=0.01)
+    assert metrics.crps(y, quantiles) == pytest.approx(closed, rel=0.01)
+
+
+def test_scores_of_several_quantiles_are_the_plain_means() -> None:
+    table = np.array([[4.0, 4.5], [6.0, 5.0]])
+    probs = [0.1, 0.9]
+    each = [metrics.pinball(Y, table[:, i], q) for i, q in enumerate(probs)]
+    assert metrics.crps_from_quantiles(Y, table, probs) == pytest.approx(2 * np.mean(each))
+    assert metrics.mean_wql(Y, table, probs) == pytest.approx(2 * np.mean(each) * 2 / 9)
+    with pytest.raises(ConfigError, match=r"\(2, 2\) do not go with 2 actuals and probs \(3,\)"):
+        metrics.mean_wql(Y, table, [0.1, 0.5, 0.9])
+
+
+@given(vectors, st.floats(0, 1e3), st.floats(0, 1e3), st.floats(1, 99))
+def test_the_interval_score_is_at_least_the_width(values: list[float], down: float, up: float, level: float) -> None:
+    y = np.asarray(values)
+    middle = np.roll(y, 1)
+    lower, upper = middle - down, middle + up
+    assert metrics.interval_score(y, lower, upper, level) >= metrics.width(y, lower, upper)
+
+
+@given(vectors, st.floats(0.01, 0.99))
+def test_quantile_losses_are_never_negative(values: list[float], q: float) -> None:
+    y = np.asarray(values)
+    wql = metrics.wql(y, np.roll(y, 1), q)
+    assert math.isnan(wql) if not np.abs(y).sum() else wql >= 0
+    assert metrics.crps_from_quantiles(y, np.roll(y, 1)[:, None], [q]) >= 0
 
 
 def test_interval_score_and_msis_by_hand() -> None:
