@@ -202,9 +202,9 @@ def _job(command: str, config: Any) -> float | None:
     }
     result = actions[command]()
     if command == "backtest":
-        print(f"Run folder: {run_dir}")
         from forecast.report.ranking import rank
 
+        print(f"Run folder: {run_dir}")
         own = result.loc[result["model"] == plain["model_name"], rank(result).metric]
         return float(own.iloc[0]) if len(own) else None
     print(result)

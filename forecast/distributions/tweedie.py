@@ -197,10 +197,12 @@ def _quantile(probs: Float, dispersion: Float, power: Float) -> Float:
 
 
 def _log_quantile(probs: Float, dispersion: Float, power: Float, none: Float) -> Float:
-    """Above 0: Newton's method, on logarithms of values and, in the lower half, of probabilities, where one is almost
-    linear in the other; kept within what is known, and alternating with halving it where that takes long. ``none`` is the mass at 0.
+    """Above 0; ``none`` is the mass at 0.
 
-    From the gamma distribution that has mean and variance of the values above 0."""
+    Newton's method on logarithms of values and, in the lower half, of probabilities, where one is almost linear in the
+    other, kept within what is known; where that takes long, every other step halves what is known. It starts from the
+    gamma distribution that has mean and variance of the values above 0.
+    """
     from scipy.special import gammaincinv
 
     target = probs - none

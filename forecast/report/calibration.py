@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from forecast.errors import ConfigError
 
@@ -103,11 +104,14 @@ def shares_below(lower: Float, upper: Float, at: Float) -> Float:
     known = ~np.isnan(lower)
     if not known.any():
         return np.full(at.shape, np.nan)
-    # Few distinct pairs of ends stand for all points: there are no more of them than pairs of quantiles.
-    ends, counts = np.unique(np.stack([lower[known], upper[known]]), axis=1, return_counts=True)
-    first, last = ends[:, :, None]
+    # Few distinct pairs of ends stand for all points: there are no more of them than pairs of quantiles. In order, so
+    # that the sums do not depend on that of the rows.
+    (codes, lows), (others, highs) = (pd.factorize(ends[known], sort=True) for ends in (lower, upper))
+    counts = np.bincount(codes * highs.size + others, minlength=lows.size * highs.size)
+    met = np.flatnonzero(counts)
+    first, last = lows[met // highs.size][:, None], highs[met % highs.size][:, None]
     within = np.clip((at - first) / (last - first), 0.0, 1.0)
-    return np.asarray(counts @ within / counts.sum(), dtype=np.float64)
+    return np.asarray(counts[met] @ within / counts.sum(), dtype=np.float64)
 
 
 def histogram(lower: Float, upper: Float, probs: Float) -> Histogram:

@@ -45,17 +45,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CHARTS = (
-    "accuracy",
-    "forecasts",
-    "horizon",
-    "levels",
-    "calibration",
-    "events",
-    "classes",
-    "coverage",
-    "losses",
-    "gradients",
-)
+    "accuracy", "forecasts", "horizon", "levels", "calibration", "coverage", "events", "classes", "losses", "gradients",
+)  # fmt: skip
 SHOWN_LINES = 8
 SHOWN_CUTOFFS = 12
 

@@ -101,7 +101,7 @@ class ClassForecast:
     def told(self) -> Float:
         """The probability told of what came, shape (N,)."""
         if not self.shares:
-            return (self.named == self.actual).astype(np.float64)
+            return np.where(self.named == self.actual, 1.0, 0.0)
         came = np.zeros(self.actual.size)
         for place, column in enumerate(self.shares):
             if column is not None:

@@ -204,7 +204,7 @@ def quantile_rows(ranking: Ranking) -> dict[str, Any]:
     kept = losses if len(losses) <= SHOWN_QUANTILES else losses[:: -(-len(losses) // SHOWN_QUANTILES)]
     having = [model for model in ranking.models if losses and np.isfinite(ranking.value(model, "crps"))]
     columns = ["crps", "wql", *kept]
-    rows = [[model, *(number(ranking.value(model, column)) for column in columns)] for model in having]
+    rows = [[model, *(metric_value(column, ranking.value(model, column)) for column in columns)] for model in having]
     return {"headings": ["CRPS", "WQL", *(column.partition("-")[2] for column in kept)], "rows": rows}
 
 

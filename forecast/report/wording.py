@@ -82,6 +82,8 @@ def metric_value(column: str, value: float) -> str:
     """A score as text: percentages for coverage and accuracy, four digits for the rest."""
     if column.startswith("coverage-") or column == "accuracy":
         return ABSENT if math.isnan(value) else f"{100 * value:.1f} %"
+    if column.startswith("wql") and 0 < value < 1:
+        return f"{value:.4f}"  # a share, often of a few percent
     return number(value)
 
 
