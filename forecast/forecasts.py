@@ -115,9 +115,18 @@ def model_columns(name: str, prediction: Prediction, asked: Wanted) -> dict[str,
     if "median" in asked.statistics:
         columns[f"{name}-median"] = prediction.quantiles[..., place[0.5]].ravel()
     if prediction.shares is not None:
-        for number, value in enumerate(prediction.classes):
-            columns[f"{name}-p-{value:g}"] = prediction.shares[..., number].ravel()
+        for number, column in enumerate(share_columns(name, prediction.classes)):
+            columns[column] = prediction.shares[..., number].ravel()
     return columns
+
+
+def share_columns(name: str, classes: Iterable[float]) -> list[str]:
+    """The columns of the probabilities of ``classes``.
+
+    >>> share_columns("lstm", (0.0, 2.0))
+    ['lstm-p-0', 'lstm-p-2']
+    """
+    return [f"{name}-p-{value:g}" for value in classes]
 
 
 def future_frame(panel: Panel, h: int) -> pd.DataFrame:

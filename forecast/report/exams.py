@@ -12,7 +12,7 @@ import pandas as pd
 
 from forecast.backtest import forecast_frame
 from forecast.errors import DataError
-from forecast.forecasts import Wanted
+from forecast.forecasts import Wanted, share_columns
 from forecast.model import Fitted
 from forecast.panel.fill import as_models_see
 from forecast.panel.panel import Panel
@@ -22,6 +22,7 @@ from forecast.report.folds import Folds, read_folds
 from forecast.report.shuffle import columns_of, shuffled
 
 Int = npt.NDArray[np.int64]
+Float = npt.NDArray[np.float64]
 
 
 def spread_evenly(count: int, most: int) -> Int:
@@ -73,12 +74,6 @@ def affordable(
     return [windows[at] for at in spread_evenly(len(windows), most)]
 
 
-def folds_of(panel: Panel, windows: Sequence[Window], name: str, season_length: int) -> Folds:
-    """The rows of all windows, ready to be scored; the forecasts are filled in later."""
-    frame = pd.concat([window.frame for window in windows], ignore_index=True).assign(**{name: 0.0})
-    return read_folds(frame, panel, season_length, panel.schema)
-
-
 @dataclass(frozen=True)
 class Exam:
     """A model and everything needed to score it on the windows."""
@@ -88,15 +83,20 @@ class Exam:
     windows: Sequence[Window]
     folds: Folds
     h: int
+    classes: tuple[float, ...] = ()
 
     def score(self, panels: Iterable[Panel], metric: str) -> float:
-        """The error of forecasts made from ``panels``, one for each window."""
-        points = [
-            self.fitted.predict(panel, self.h).point.ravel()[window.inside]
-            for window, panel in zip(self.windows, panels, strict=True)
-        ]
-        frame = self.folds.frame.assign(**{self.name: np.concatenate(points)})
-        return float(score(replace(self.folds, frame=frame))[metric].iloc[0])
+        """The error of forecasts made from ``panels``, one for each window; of events and classes the Brier score."""
+        made = [self.fitted.predict(panel, self.h) for panel in panels]
+        columns = {self.name: self._laid_out([each.point for each in made])}
+        for number, column in enumerate(share_columns(self.name, self.classes)):
+            columns[column] = self._laid_out([each.shares[..., number] for each in made if each.shares is not None])
+        frame = self.folds.frame.assign(**columns)
+        return float(score(replace(self.folds, frame=frame))["brier" if self.classes else metric].iloc[0])
+
+    def _laid_out(self, tables: Sequence[Float]) -> Float:
+        """Numbers (S, h) of each window as one column, those of rows that are there."""
+        return np.concatenate([t.ravel()[w.inside] for w, t in zip(self.windows, tables, strict=True)])
 
     def score_true(self, metric: str) -> float:
         """The error with everything in order."""
@@ -105,3 +105,11 @@ class Exam:
     def score_shuffled(self, role: str, names: Sequence[str], metric: str, rng: np.random.Generator) -> float:
         """The error with the columns ``names`` of a role out of order, differently at each cutoff."""
         return self.score([shuffled(window.panel, role, names, self.h, rng) for window in self.windows], metric)
+
+
+def exam_of(panel: Panel, windows: Sequence[Window], name: str, fitted: Fitted, h: int, season_length: int) -> Exam:
+    """``fitted`` and the rows of all windows, ready to be scored; the forecasts are filled in later."""
+    classes = fitted.predict(windows[-1].panel, h).classes
+    columns = {name: 0.0, **dict.fromkeys(share_columns(name, classes), 1.0 / max(1, len(classes)))}
+    frame = pd.concat([window.frame for window in windows], ignore_index=True).assign(**columns)
+    return Exam(name, fitted, windows, read_folds(frame, panel, season_length, panel.schema), h, classes)

@@ -31,7 +31,7 @@ from forecast.model import Fitted, Model
 from forecast.panel.panel import Panel
 from forecast.progress import progress as _progress
 from forecast.report.evaluate import POINT_METRICS
-from forecast.report.exams import Exam, affordable, folds_of, spread_evenly, windows_at
+from forecast.report.exams import Exam, affordable, exam_of, spread_evenly, windows_at
 from forecast.report.shuffle import FIELDS, columns_of
 
 Int = npt.NDArray[np.int64]
@@ -139,7 +139,7 @@ def permutation_importance(
         h: steps to forecast.
         season_length: the season in steps, for the scale of MASE.
         metric: one of ``mase``, ``rmsse``, ``mae``, ``mse``, ``rmse``, ``smape``, ``mape``. Where ``mase`` is not
-            defined for any series, ``mae`` stands in.
+            defined for any series, ``mae`` stands in. Events and classes are judged by the Brier score.
         repeats: draws for each column.
         seed: decides the draws, and which series are looked at where there are more than 500 (of the cutoffs it is
             at most 8, evenly spaced).
@@ -160,11 +160,7 @@ def permutation_importance(
         warnings.simplefilter("ignore", ForecastWarning)  # the backtest has told them
         windows = windows_at(part, cutoffs[spread_evenly(given, MOST_CUTOFFS)][:, chosen], h, season_length)
         windows = affordable(windows, fitted, roles, h, max_time)
-        exams = [
-            Exam(name, fitted[name], windows, folds_of(part, windows, name, season_length), h)
-            for name in roles
-            if windows
-        ]
+        exams = [exam_of(part, windows, name, fitted[name], h, season_length) for name in roles if windows]
         true = {exam.name: exam.score_true(metric) for exam in exams}
         if not np.isfinite(list(true.values())).all():
             metric = "mae"

@@ -113,7 +113,9 @@ class Neural:
     @property
     def reads_futr(self) -> bool:
         """Whether the architecture makes use of covariates known into the future."""
-        return needs_of(self.architecture).futr and not self.training.stateful
+        # They move a forecast up or down, which a class cannot.
+        moved = likelihood_of(self.architecture) != "categorical"
+        return needs_of(self.architecture).futr and moved and not self.training.stateful
 
     @property
     def needs_static(self) -> bool:
@@ -149,7 +151,7 @@ class Neural:
         input_size = self.architecture.input_size or derived_input_size(panel, task, seasons, needs)
         draw = (self.training.sampling, self.training.recency)
         held_out = held_out_rows(panel, least_past(input_size, task.season_length), task.h, task.val_size)
-        roles = {"static": needs.static, "hist": needs.hist, "futr": needs.futr}
+        roles = {"static": needs.static, "hist": needs.hist, "futr": self.reads_futr}
         taught = panel.head(panel.lengths - held_out)
         readings = fit_readings(taught, **roles)
         classes = classes_of(taught) if name == "categorical" else ()

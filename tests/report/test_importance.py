@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecast import ConfigError, Training
+from forecast import ConfigError, Forecaster, Training
 from forecast.arguments import named_models
 from forecast.backtest import backtest
 from forecast.cli import main
 from forecast.forecasts import wanted
 from forecast.ingest.door import to_panel
 from forecast.model import Prediction, Task
-from forecast.models import create
+from forecast.models import SegRNN, create
 from forecast.panel.calendar import with_calendar
 from forecast.panel.covariates import Covariates, Numbers
 from forecast.panel.panel import Panel
@@ -377,3 +377,23 @@ def test_a_backtest_with_covariates_measures_them(tmp_path, monkeypatch):
     assert main([*words, "report.importance=false", "hydra.run.dir=other"]) == 0
     assert not Path("other/importance.csv").exists()
     assert 'id="importance"' not in Path("other/report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "categorical"])
+def test_what_a_column_is_worth_to_an_event_or_a_class_is_told_by_the_brier_score(likelihood):
+    rng = np.random.default_rng(0)
+    frame = toy(series=6, n=80)
+    frame["flag"] = rng.integers(0, 2, len(frame)).astype(float)
+    frame["y"] = frame["flag"]
+    model = {"m": SegRNN(input_size=8, hidden_size=8, likelihood=likelihood)}
+    roles = {"futr_exog": ["flag"]} if likelihood == "bernoulli" else {"hist_exog": ["flag"]}
+    fc = Forecaster(model, h=2, freq="D", max_steps=120, progress=False, **roles).fit(frame)
+    panel, task = fc._ready()
+    read = {"m": ["futr" if likelihood == "bernoulli" else "hist"]}
+    found = permutation_importance(
+        fc._fitted, read, panel, rolling_cutoffs(panel, 2, 2), 2, task.season_length, repeats=1
+    )
+    rises = [effect.rise for effect in found.effects if effect.column == "flag"]
+    assert all(abs(rise) <= 1.0 for rise in rises)
+    if likelihood == "bernoulli":
+        assert rises[0] > 0.2  # the flag is the event
