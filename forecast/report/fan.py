@@ -56,6 +56,8 @@ def draw_fan(axes: Axes, view: View, colors: Mapping[str, str]) -> None:
         axes.plot(past_times, view.past, **actuals)
         axes.axvline(past_times[-1], color=MUTED, linewidth=0.9, linestyle=(0, (2, 3)))
     for line in reversed(view.lines):
+        if view.outcome != "number":
+            break  # an interval between two outcomes says nothing that the probability does not
         for (lower, upper), shade in zip(line.bands, shades(len(line.bands)), strict=True):
             axes.fill_between(times, lower, upper, color=colors[line.name], alpha=shade, linewidth=0)
     for line in reversed(view.lines):
