@@ -195,6 +195,7 @@ def _restore_neural(
     from forecast.conformal import check_table
     from forecast.nets.averaged import builder
     from forecast.nets.regression import whole_net
+    from forecast.nets.static import with_rates
     from forecast.nets.stream import StreamNet
     from forecast.training.cold import FittedCold
     from forecast.training.neural import FittedNeural, Neural
@@ -213,6 +214,7 @@ def _restore_neural(
     net = _bare_net(spec, facts, entry, make)
     state = {k.removeprefix("net."): torch.from_numpy(v.copy()) for k, v in arrays.items() if k.startswith("net.")}
     wanted = {name: (tuple(value.shape), value.dtype) for name, value in net.state_dict().items()}
+    state = with_rates(state, wanted)
     if wanted != {name: (tuple(value.shape), value.dtype) for name, value in state.items()}:
         raise ArtifactError(f"{entry['name']}: the weights do not have the shapes of {entry['class']}.")
     broken = [name for name, value in state.items() if not torch.isfinite(value).all()]

@@ -244,7 +244,7 @@ def test_features_that_tell_what_the_past_does_not_make_better_forecasts():
     seen = lines[:, :60] + 3.0 * rng.standard_normal((40, 60))
     frame = pd.DataFrame({"unique_id": np.repeat(ids, 60), "ds": np.tile(stamps, 40), "y": seen.ravel()})
     static = pd.DataFrame({"unique_id": ids, "kind": np.where(kinds > 0, "rising", "falling")})
-    training = Training(max_steps=200, learning_rate=1e-2, batch_size=32, cycles=1, precision="32")
+    training = Training(max_steps=600, learning_rate=1e-2, batch_size=32, cycles=1, precision="32")
     net = Forecaster(LSTM(input_size=4, hidden_size=16), h=6, freq="MS", training=training, progress=False)
     error = {}
     for name, table in (("with", static), ("without", None)):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,6 +20,7 @@ from forecast.nets.likely import likely
 from forecast.nets.own_loss import Cells, OwnLoss
 from forecast.nets.revin import reversible
 from forecast.nets.samples import SamplesPaths
+from forecast.nets.scaling import at_last_known, with_values
 from forecast.windows.gather import Batch
 
 WIDTH = 32
@@ -67,24 +67,14 @@ class Regressed(nn.Module):
         if self.kind is not None and batch.static is not None:
             hidden = hidden + self.kind(batch.static).unsqueeze(1)
         explained = (self.linear(batch.futr) + self.out(functional.relu(hidden))).squeeze(-1)
-        if batch.observed is None:
-            last = explained[:, size - 1 : size]
-        else:
-            steps = torch.arange(1, size + 1, device=explained.device, dtype=batch.observed.dtype)
-            last = explained.gather(1, (batch.observed * steps).argmax(1, keepdim=True))
-        explained = explained - last  # the last known value stays what windows are relative to
+        # The last known value stays what windows are relative to.
+        explained = explained - at_last_known(explained[:, :size], batch.observed)
         return Effect(explained[:, :size], explained[:, size:])
 
     def rid(self, batch: Batch, effect: Effect) -> Batch:
         """``batch`` without what was explained; unknown cells stay 0."""
-        past, future = batch.past - effect.past, batch.future
-        if batch.observed is not None:
-            past = past * batch.observed
-        if future is not None:
-            future = future - effect.future
-            if batch.future_observed is not None:
-                future = future * batch.future_observed
-        return batch._replace(past=past, future=future)
+        future = None if batch.future is None else batch.future - effect.future
+        return with_values(batch, batch.past - effect.past, future)
 
 
 class RegressedOwnLoss(Regressed):

@@ -15,6 +15,7 @@ from forecast.errors import ConfigError
 from forecast.nets.facts import needs_of
 from forecast.nets.forks import Forking, Forks
 from forecast.nets.own_loss import Cells, OwnLoss
+from forecast.nets.scaling import with_values
 from forecast.windows.gather import Batch
 
 
@@ -35,15 +36,9 @@ class Reversible(nn.Module):
 
     def mapped(self, batch: Batch) -> Batch:
         """The window as the net sees it; unknown cells stay 0."""
-        past, future = self._map(batch.past), batch.future
-        if batch.observed is not None:
-            past = past * batch.observed
-        if future is not None:
-            future = self._map(future)
-            if batch.future_observed is not None:
-                future = future * batch.future_observed
+        future = None if batch.future is None else self._map(batch.future)
         zero = None if batch.zero is None else self._map(batch.zero)
-        return batch._replace(past=past, future=future, zero=zero)
+        return with_values(batch, self._map(batch.past), future)._replace(zero=zero)
 
     def _map(self, values: Tensor) -> Tensor:
         return values * self.log_gain.exp() + self.shift

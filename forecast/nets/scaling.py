@@ -45,6 +45,23 @@ def unscaled(batch: Batch) -> Scaled:
     return Scaled(batch, loc, torch.ones_like(loc))
 
 
+def at_last_known(values: Tensor, observed: Tensor | None) -> Tensor:
+    """What ``values`` (B, input_size) are at the last row of the past that is known, (B, 1)."""
+    if observed is None:
+        return values[:, -1:]
+    steps = torch.arange(1, values.shape[1] + 1, device=values.device, dtype=observed.dtype)
+    return values.gather(1, (observed * steps).argmax(1, keepdim=True))
+
+
+def with_values(batch: Batch, past: Tensor, future: Tensor | None) -> Batch:
+    """``batch`` with other values, (B, input_size) and (B, h); unknown cells stay 0."""
+    if batch.observed is not None:
+        past = past * batch.observed
+    if future is not None and batch.future_observed is not None:
+        future = future * batch.future_observed
+    return batch._replace(past=past, future=future)
+
+
 def scale_window(batch: Batch, levels: bool = False, spread: bool = True, flat: bool = False) -> Scaled:
     """Subtract the last known value, divide by the mean absolute deviation; the past alone decides both.
 
@@ -54,18 +71,14 @@ def scale_window(batch: Batch, levels: bool = False, spread: bool = True, flat: 
     constant past is a window like any other, whose spread is that of the series.
     """
     past, observed = batch.past, batch.observed
+    loc = at_last_known(past, observed)
     if observed is None:
-        loc = past[:, -1:]
         centre = past.mean(1, keepdim=True)
         scale = (past - centre).abs().mean(1, keepdim=True)
-        weight = None
     else:
-        steps = torch.arange(1, past.shape[1] + 1, device=past.device, dtype=past.dtype)
-        loc = past.gather(1, (observed * steps).argmax(1, keepdim=True))
         count = observed.sum(1, keepdim=True).clamp(min=1.0)
         centre = (past * observed).sum(1, keepdim=True) / count
         scale = ((past - centre).abs() * observed).sum(1, keepdim=True) / count
-        weight = observed
     # Below float32's resolution of the level, variation is rounding noise.
     scale = torch.where(scale <= 1e-6 * centre.abs() + 1e-30, torch.zeros_like(scale), scale)
     if flat:
@@ -75,14 +88,8 @@ def scale_window(batch: Batch, levels: bool = False, spread: bool = True, flat: 
     if not spread:
         scale = (scale > 0).to(scale.dtype)
     divisor = torch.where(scale > 0, scale, torch.ones_like(scale))
-    scaled = (past - loc) / divisor
-    if weight is not None:
-        scaled = scaled * weight
-    future = batch.future
-    if future is not None:
-        future = (future - loc) / divisor
-        if batch.future_observed is not None:
-            future = future * batch.future_observed
+    future = None if batch.future is None else (batch.future - loc) / divisor
     zero = None if batch.zero is None else (batch.zero - loc) / divisor
     unit = None if batch.unit is None else batch.unit / divisor
-    return Scaled(batch._replace(past=scaled, future=future, zero=zero, unit=unit), loc, scale)
+    scaled = with_values(batch, (past - loc) / divisor, future)._replace(zero=zero, unit=unit)
+    return Scaled(scaled, loc, scale)

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from forecast.panel.clock import distinct
 from forecast.panel.covariates import Covariates, Labels, Numbers
+from forecast.panel.observations import trust
 from forecast.panel.segments import sums
 
 Float = npt.NDArray[np.float64]
@@ -16,6 +18,7 @@ Int = npt.NDArray[np.int64]
 
 FARTHEST = 10.0  # standard deviations: what lies beyond says no more than "far out", and must not overflow
 MOST_LABELS = 1000
+SILENT = float(np.finfo(np.float64).max)  # a spread so large that every number reads as 0
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,10 @@ class NumberCode:
     adds another, the last: the distance from the mean in units of how far values lie from the mean of their own series,
     for windows to take relative to where they end. Prices that differ tenfold between series and by a hundredth within
     them would tell nothing of time otherwise. It is as large as need be, and missing where the value is.
+
+    Both are the smaller, the fewer observations there were of the column over time
+    (:func:`~forecast.panel.observations.trust`). A column that was constant, or never known, reads as 0 for good: what
+    it does when it moves was never seen.
     """
 
     name: str
@@ -120,15 +127,22 @@ def labels_in_use(column: Labels) -> tuple[str, ...]:
     return tuple(sorted(column.labels[code] for code in np.unique(column.codes[column.codes >= 0]).tolist()))
 
 
-def fit_encoding(covariates: Covariates, most: int = MOST_LABELS, offsets: Int | None = None) -> Encoding:
+def fit_encoding(
+    covariates: Covariates, most: int = MOST_LABELS, offsets: Int | None = None, first: Int | None = None
+) -> Encoding:
     """Learn from ``covariates``: means, standard deviations, labels. The order of its rows plays no part.
 
     Of more than ``most`` labels the commonest are kept; the others count as unknown. ``offsets`` (S + 1,) say which
     rows are those of a series, where covariates change over time: numbers of more than two values are then read
-    relative to their series as well.
+    relative to their series as well. With ``first`` (S,), the ordinal of each series' first row, numbers that are the
+    same for all series at a time are told from those of each series, and weigh as little as there were times.
     """
     columns = covariates.columns
     numbers = tuple(_fit_number(column, offsets) for column in columns if isinstance(column, Numbers))
+    if offsets is not None and first is not None:
+        places = distinct(first, np.diff(offsets))[1]
+        shares = [trust(column.values, places) for column in columns if isinstance(column, Numbers)]
+        numbers = tuple(_quieter(code, share) for code, share in zip(numbers, shares, strict=True))
     labels = tuple(LabelCode(column.name, _commonest(column, most)) for column in columns if isinstance(column, Labels))
     return Encoding(numbers, labels)
 
@@ -138,6 +152,12 @@ def _fit_number(column: Numbers, offsets: Int | None) -> NumberCode:
     if offsets is None:
         return code
     return _fit_flag(column, code) or replace(code, within=_spread_within(code, column, offsets))
+
+
+def _quieter(code: NumberCode, share: float) -> NumberCode:
+    """The same with ``share`` of its size."""
+    within = None if code.within is None else min(code.within / share, SILENT)
+    return replace(code, spread=min(code.spread / share, SILENT), within=within)
 
 
 def _fit_flag(column: Numbers, code: NumberCode) -> NumberCode | None:
@@ -164,13 +184,13 @@ def _fit_level(column: Numbers) -> NumberCode:
     known = np.sort(column.values[np.isfinite(column.values)])  # sorted, so that sums do not depend on the order
     indicator = known.size < len(column)
     if not known.size:
-        return NumberCode(column.name, 0.0, 1.0, indicator)
+        return NumberCode(column.name, 0.0, SILENT, indicator)
     top = max(-known[0], known[-1]) or 1.0  # values near the top of float64's range must not overflow
     center = float(np.clip(np.mean(known / top), known[0] / top, known[-1] / top) * top)
     distance = np.abs(known / 2 - center / 2)
     largest = float(distance.max())
     if largest <= max(abs(center) * 1e-14, float(np.finfo(np.float64).tiny)):
-        return NumberCode(column.name, center, 1.0, indicator)
+        return NumberCode(column.name, center, SILENT, indicator)
     spread = 2 * largest * float(np.sqrt(np.mean((distance / largest) ** 2)))
     return NumberCode(column.name, center, min(spread, float(np.finfo(np.float64).max)), indicator)
 

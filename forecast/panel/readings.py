@@ -59,7 +59,7 @@ def fit_readings(panel: Panel, *, static: bool, hist: bool, futr: bool) -> Readi
     """Learn from all rows of ``panel``, which has the training rows and no others; only the roles that are read."""
     return Readings(
         fit_encoding(panel.static) if static and panel.static is not None else None,
-        fit_encoding(panel.hist, MOST_LABELS, panel.offsets) if hist and panel.hist is not None else None,
+        fit_encoding(panel.hist, MOST_LABELS, panel.offsets, panel.first) if hist and panel.hist is not None else None,
         _fit_futr(panel, panel.futr) if futr and panel.futr is not None else None,
     )
 
@@ -72,6 +72,6 @@ def _fit_futr(panel: Panel, known: Known) -> Encoding | None:
     kept = tuple(column for column in rows.columns if column.name not in idle)
     if not kept:
         return None
-    encoding = fit_encoding(Covariates(kept), MOST_LABELS, panel.offsets)
+    encoding = fit_encoding(Covariates(kept), MOST_LABELS, panel.offsets, panel.first)
     numbers = (replace(code, within=None) if code.name.startswith(PREFIX) else code for code in encoding.numbers)
     return replace(encoding, numbers=tuple(numbers))

@@ -20,7 +20,7 @@ from forecast.models import (
     Seq2SeqAttention,
 )
 from forecast.nets.facts import Facts
-from forecast.nets.static import StaticShift
+from forecast.nets.static import StaticShift, with_rates
 from forecast.windows.gather import Batch
 
 NETS = [
@@ -64,10 +64,18 @@ def test_static_features_reach_the_forecast_and_learn(spec):
     assert not torch.allclose(one, two)
 
 
+def test_a_net_saved_without_its_rate_gets_that_of_then_and_keeps_its_own():
+    then, now = {"a.weight": torch.ones(2)}, {"static.rate": torch.tensor([0.5])}
+    assert with_rates(then, ["a.weight", "net.static.rate"])["net.static.rate"].tolist() == pytest.approx([0.1])
+    assert with_rates(now, ["static.rate"]) == now
+    assert with_rates(then, ["a.weight"]) == then
+
+
 def test_the_shift_moves_the_hidden_state_of_every_layer_and_leaves_the_memory():
     shift = StaticShift(2, 3)
     with torch.no_grad():
         shift.weight.copy_(torch.tensor([[10.0, 100.0], [20.0, 200.0], [30.0, 300.0]]))
+        shift.rate.fill_(0.1)
     hidden, memory = torch.zeros(2, 1, 3), torch.ones(2, 1, 3)
     moved, kept = shift((hidden, memory), Batch(torch.zeros(1, 4), None, static=torch.tensor([[1.0, 1.0]])))
     assert moved.tolist() == [[[11.0, 22.0, 33.0]], [[11.0, 22.0, 33.0]]]
