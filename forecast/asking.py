@@ -13,12 +13,12 @@ import pandas as pd
 from forecast.bad_series import Bad, bad_places, in_words, noted, predicted
 from forecast.baselines.naive import SeasonalNaive
 from forecast.checks import whole_number
-from forecast.errors import ConfigError
+from forecast.errors import ConfigError, some
 from forecast.forecasts import Wanted, forecast_frame
 from forecast.ingest.future import asked_future
 from forecast.ingest.like import read_like
 from forecast.ingest.static import read_static, with_newborn, with_static
-from forecast.model import Fitted, Prediction, Task, check_newborn, tell_short
+from forecast.model import Fitted, Prediction, Task, check_newborn, kind_of, tell_short
 from forecast.panel.fill import as_models_see
 from forecast.panel.panel import Panel
 from forecast.paths import MOST_SAMPLES, sample_paths
@@ -64,6 +64,8 @@ class Question:
             name: predicted(fitted, self.seen, self.h, asked.probs, self.bad, self.season_length)
             for name, fitted in self.fitted.items()
         }
+        if asked.statistics:
+            self._refuse_classes("statistics")
         if "mean" in asked.statistics:
             made = {name: self._with_mean(self.fitted[name], prediction) for name, prediction in made.items()}
         return noted(forecast_frame(self.panel, made, asked), self.bad)
@@ -73,6 +75,13 @@ class Question:
         count = whole_number("samples", samples, least=2, most=MOST_SAMPLES)
         paths = {name: self.paths(fitted, count, seed) for name, fitted in self.fitted.items()}
         return noted(framed(self.panel, paths), self.bad)
+
+    def _refuse_classes(self, what: str) -> None:
+        names = [name for name, fitted in self.fitted.items() if kind_of(fitted) == "class"]
+        if names:
+            raise ConfigError(
+                f"{what}: {some(names)} forecast classes, whose codes are no numbers. Use the -p- columns."
+            )
 
     def _with_mean(self, fitted: Fitted, made: Prediction) -> Prediction:
         """``made`` with the mean of its futures where the model tells no mean."""

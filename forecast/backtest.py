@@ -14,7 +14,7 @@ import pandas as pd
 
 from forecast.bad_series import Bad, good_series, predicted
 from forecast.errors import DataError, Fault, ForecastWarning, some
-from forecast.forecasts import Wanted, future_stamps, model_columns
+from forecast.forecasts import Wanted, future_stamps, model_columns, with_all_shares
 from forecast.model import Advancing, Fitted, Model, Prediction, Task, check_features
 from forecast.panel.clock import as_index
 from forecast.panel.fill import as_models_learn, as_models_see, given_to
@@ -81,7 +81,7 @@ def backtest(
             for reason in predictions[name].reasons.values():
                 reasons[name][reason] = reasons[name].get(reason, 0) + 1
         frames.append(forecast_frame(panel, past, cutoff[past.chosen], predictions, task.h, asked))
-    return Backtest(pd.concat(frames, ignore_index=True), fitted, seconds, reasons)
+    return Backtest(with_all_shares(pd.concat(frames, ignore_index=True), models), fitted, seconds, reasons)
 
 
 def _kept_up(fitted: Fitted, panel: Panel) -> Fitted:

@@ -61,6 +61,8 @@ def predicted(
         point[chosen], quantiles[chosen] = part.point, part.quantiles
         if model is fitted:
             more = _spread_over(part, chosen, len(panel))
+        elif "mean" in more:
+            more["mean"][chosen] = part.point
         reasons |= {int(chosen[at]): reason for at, reason in part.reasons.items()}
     reasons |= {int(at): f"a naive forecast for its faults: {bad[panel.ids[at]]}" for at in places.tolist()}
     return Prediction(point, quantiles, probs, reasons, **more)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecast.checks import whole_number
-from forecast.errors import ConfigError
-from forecast.model import Advancing, Continuing, Fitted, Model, Prediction, Task, reach_of
+from forecast.errors import ConfigError, some
+from forecast.model import Advancing, Continuing, Fitted, Model, Prediction, Task, kind_of, reach_of
 from forecast.models import as_model, create, entries
 from forecast.panel.panel import Panel
 
@@ -99,7 +99,23 @@ class FittedEnsemble:
                 reasons.setdefault(int(asked[position]), reason)
         combined = COMBINED[self.combine](outputs, weights)
         quantiles = np.maximum.accumulate(combined[..., 1:], axis=-1)
-        return Prediction(combined[..., 0], quantiles, tuple(probs), dict(sorted(reasons.items())))
+        told: dict[str, Any] = {}
+        if self.kind == "event":  # points are probabilities: 0 until the probability that it does not happen is reached
+            chance = combined[..., :1]
+            quantiles = np.where(np.isnan(chance), np.nan, np.asarray(probs) > 1.0 - chance)
+            told = {"shares": chance, "classes": (1.0,)}
+        return Prediction(combined[..., 0], quantiles, tuple(probs), dict(sorted(reasons.items())), **told)
+
+    @property
+    def kind(self) -> str:
+        """The kind of values that it forecasts: events where every member does."""
+        kinds = {kind_of(member.fitted) for member in self.members}
+        return "event" if kinds == {"event"} else "real"
+
+    @property
+    def discrete(self) -> bool:
+        """Whether its quantiles are whole numbers."""
+        return self.kind == "event"
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -252,6 +268,11 @@ class EnsembleModel:
         """Whether any member has nothing else to go by."""
         return any(getattr(model, "needs_static", False) for model, _ in self.models().values())
 
+    @property
+    def kind(self) -> str:
+        """The kind of values that it forecasts: events where every member does."""
+        return "event" if {kind_of(model) for model, _ in self.models().values()} == {"event"} else "real"
+
     def models(self) -> dict[str, tuple[Model, int]]:
         """Every member by a name of its own, with the number of its seed."""
         named: dict[str, tuple[Model, int]] = {}
@@ -263,6 +284,20 @@ class EnsembleModel:
                 named[name] = as_model(self._created(member), name, self.training), number
                 counts[member] += 1
         return named
+
+    def _check_kinds(self) -> None:
+        """Raise ``ConfigError`` where forecasts of members cannot be averaged."""
+        kinds = {name: kind_of(model) for name, (model, _) in self.models().items()}
+        labels = [name for name, kind in kinds.items() if kind == "class"]
+        if labels:
+            raise ConfigError(f"{self.name}: {some(labels)} forecast classes, which have no mean. Use one by itself.")
+        events = [name for name, kind in kinds.items() if kind == "event"]
+        if events and len(events) < len(kinds):
+            rest = [name for name in kinds if name not in events]
+            raise ConfigError(
+                f"{self.name}: {some(events)} forecast probabilities of events and {some(rest)} values. Give all "
+                "likelihood='bernoulli' by settings=, or none."
+            )
 
     def _created(self, member: str) -> Any:
         return create(member, **self.spec.settings.get(member, {}))
@@ -278,7 +313,8 @@ class EnsembleModel:
         return model.continued(fitted) if fitted is not None and isinstance(model, Continuing) else model
 
     def fit(self, panel: Panel, task: Task) -> FittedEnsemble:
-        """Fit every member on ``panel``; raises what they raise."""
+        """Fit every member on ``panel``; raises what they raise, and ``ConfigError`` for forecasts that do not mix."""
+        self._check_kinds()
         members = tuple(
             Member(name, model, self._begun(name, model).fit(panel, reseeded(task, number)))
             for name, (model, number) in self.models().items()

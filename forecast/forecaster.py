@@ -26,7 +26,7 @@ from forecast.ingest.terms import Terms
 from forecast.intervals.calibrated import with_intervals
 from forecast.intervals.settings import Intervals
 from forecast.model import Advancing, Fitted, Task, check_features, tell_short
-from forecast.models import LARGEST_SIZE
+from forecast.models import LARGEST_SIZE, plain
 from forecast.panel.calendar import calendar_of, with_calendar
 from forecast.panel.fill import as_models_learn, as_models_see, given_to
 from forecast.panel.panel import Panel
@@ -236,6 +236,7 @@ class Forecaster:
         Returns id, time and for each model ``<model>-at`` and ``<model>-by``, shares of ``samples`` coherent futures.
         Beyond is above, or below with ``above=False``. The other arguments are those of :meth:`predict`.
         """
+        threshold = plain(threshold)
         if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not math.isfinite(threshold):
             raise ConfigError(f"threshold={threshold!r}: a finite number is needed.")
         framed = partial(crossing_frame, threshold=float(threshold), above=truth("above", above))

@@ -120,13 +120,23 @@ def model_columns(name: str, prediction: Prediction, asked: Wanted) -> dict[str,
     return columns
 
 
+def with_all_shares(frame: pd.DataFrame, models: Iterable[str]) -> pd.DataFrame:
+    """``frame`` put together of several, where a class that a model had not met in one of them is impossible there."""
+    for name in models:
+        columns = [column for column in frame.columns if str(column).startswith(f"{name}-p-")]
+        if columns and frame[columns].isna().any(axis=None):
+            told = frame[columns].notna().any(axis=1)
+            frame[columns] = frame[columns].where(frame[columns].notna() | ~told.to_numpy()[:, None], 0.0)
+    return frame
+
+
 def share_columns(name: str, classes: Iterable[float]) -> list[str]:
     """The columns of the probabilities of ``classes``.
 
     >>> share_columns("lstm", (0.0, 2.0))
     ['lstm-p-0', 'lstm-p-2']
     """
-    return [f"{name}-p-{value:g}" for value in classes]
+    return [f"{name}-p-{value:.0f}" for value in classes]  # classes are whole numbers
 
 
 def future_frame(panel: Panel, h: int) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from forecast.aliases import CALENDAR_KEYS, EACH, Freq, as_freq, plain_freq
 from forecast.artifact import Artifact
 from forecast.bad_series import ATTRIBUTE
 from forecast.errors import ArtifactError, ConfigError, DataError, Fault, ForecastWarning, NotFittedError, some
+from forecast.forecasts import with_all_shares
 from forecast.ingest.door import read_panel
 from forecast.ingest.frequencies import OwnSeries, own_freqs, own_series
 from forecast.ingest.pieces import Owned, Piece, collected, in_pieces
@@ -266,6 +267,6 @@ def refuse_parts(parts: Mapping[Freq, Any]) -> None:
 def _stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The frames one after the other, with the bad series of all in ``attrs``."""
     bad = {name: reason for frame in frames for name, reason in frame.attrs.get(ATTRIBUTE, {}).items()}
-    whole = pd.concat(frames, ignore_index=True)
+    whole = with_all_shares(pd.concat(frames, ignore_index=True), list(frames[0].columns))
     whole.attrs = {ATTRIBUTE: bad} if bad else {}
     return whole

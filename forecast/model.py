@@ -129,6 +129,18 @@ def reach_of(fitted: Fitted) -> tuple[float, float]:
     return float(low), float(high)
 
 
+OUTCOMES = ("event", "class")
+
+
+def kind_of(model: object) -> str:
+    """The kind of values that ``model``, fitted or not, forecasts, one of :data:`forecast.distributions.KINDS`.
+
+    It may say so by ``kind``; else any number.
+    """
+    kind = getattr(model, "kind", "real")
+    return kind if isinstance(kind, str) else "real"
+
+
 ROLES = {
     "static": "static features",
     "hist": "covariates known up to the cutoff",

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from forecast.errors import ConfigError
-from forecast.model import Fitted, Sampling, reach_of
+from forecast.model import Fitted, Sampling, kind_of, reach_of
 from forecast.panel.panel import Panel
 
 Float = npt.NDArray[np.float64]
@@ -56,16 +56,23 @@ def _drawn(fitted: Fitted, panel: Panel, h: int, noise: Float) -> Float:
     nodes = _normal(np.array(probs))
     whole = bool(getattr(fitted, "discrete", False))
     tied = correlation(fitted, panel, h)
+    least = -np.inf if kind_of(fitted) == "real" else 0.0  # beyond the outermost quantiles paths go on in a line
     paths = np.empty((len(panel), *noise.shape))
     for rows in _pieces(len(panel), h * (GRID + len(noise))):
         part = panel.take(np.arange(rows.start, rows.stop))
         quantiles = fitted.predict(part, h, probs).quantiles
-        paths[rows] = through(quantiles, nodes, chains(noise, tied[rows]), whole=whole).transpose(0, 2, 1)
+        drawn = through(quantiles, nodes, chains(noise, tied[rows]), whole=whole)
+        paths[rows] = np.maximum(drawn, least).transpose(0, 2, 1)
     return paths
 
 
 def grid(low: float, high: float) -> tuple[float, ...]:
     """Probabilities from ``low`` to ``high``, evenly spread, the median among them."""
+    if high - low < 0.1:
+        raise ConfigError(
+            f"futures are drawn from quantiles, and the model has those from {low:g} to {high:g} alone. Fit it with "
+            "quantiles=(0.1, 0.5, 0.9), with a likelihood, or with none of the two."
+        )
     count = max(3, round((high - low) * (GRID + 1)) | 1)
     return tuple(sorted({round(p, 10) for p in (*np.linspace(low, high, count), 0.5)}))
 

@@ -14,11 +14,12 @@ from forecast.baselines.local import LocalModel
 from forecast.checks import truth
 from forecast.ensemble import EnsembleModel
 from forecast.errors import ConfigError
-from forecast.model import Advancing, Continuing, Fitted, Model, Prediction, Sampling, Task, reach_of
+from forecast.model import OUTCOMES, Advancing, Continuing, Fitted, Model, Prediction, Task, kind_of, reach_of
 from forecast.models import as_model, name_of
 from forecast.panel.panel import Panel
 from forecast.panel.transforms.base import Transform
 from forecast.panel.transforms.chain import Chain, fit_chain
+from forecast.paths import sample_paths
 from forecast.transforms import as_transforms
 
 if TYPE_CHECKING:
@@ -138,6 +139,11 @@ class TransformedModel:
         return getattr(self.inner, "reads_futr", None)
 
     @property
+    def kind(self) -> str:
+        """The kind of values that it forecasts."""
+        return "real" if self.transforms else kind_of(self.inner)
+
+    @property
     def options(self) -> dict[str, bool]:
         """What becomes of the forecasts."""
         return {option: getattr(self, option) for option in OPTIONS}
@@ -165,6 +171,12 @@ class TransformedModel:
         Raises ``DataError`` naming series and rows of values that a transform cannot take, ``ConfigError`` when means
         are asked of a net that forecasts the median alone.
         """
+        kind = kind_of(self.inner)
+        if self.transforms and kind in ("count", *OUTCOMES):
+            raise ConfigError(
+                f"{self.name}: its likelihood is for {kind} values, which transforms turn into other numbers. Leave "
+                "them out, or use a likelihood of any number, student_t say."
+            )
         tail = tail_of(self.inner, self.name) if self.bias_corrected else None
         specs = [transform.ready(task.season_length) for transform in self.transforms]
         cutoff = panel.last if isinstance(self.inner, LocalModel) else panel.last - held_out(panel, task)
@@ -208,7 +220,10 @@ class FittedTransformed:
             mean = carried[..., len(asked) :] @ shares
             point = np.where(np.isfinite(mean), mean, point)
         quantiles = np.maximum.accumulate(carried[..., [asked.index(prob) for prob in probs]], axis=-1)
-        return Prediction(self.shown(point), self.shown(quantiles), tuple(probs), made.reasons)
+        told: dict[str, Any] = (
+            {} if self.chain.specs else {"mean": made.mean, "shares": made.shares, "classes": made.classes}
+        )
+        return Prediction(self.shown(point), self.shown(quantiles), tuple(probs), made.reasons, **told)
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -218,16 +233,18 @@ class FittedTransformed:
     @property
     def discrete(self) -> bool:
         """Whether quantiles are whole numbers."""
-        return self.integer
+        return self.integer or (not self.chain.specs and bool(getattr(self.fitted, "discrete", False)))
+
+    @property
+    def kind(self) -> str:
+        """The kind of values that it forecasts."""
+        return "real" if self.chain.specs else kind_of(self.fitted)
 
     def sample(self, panel: Panel, h: int, samples: int, seed: int | None = None) -> Float | None:
-        """See :class:`forecast.model.Sampling`; ``None`` when the model draws no futures of its own."""
-        if not isinstance(self.fitted, Sampling):
-            return None
+        """See :class:`forecast.model.Sampling`: futures of the model on the way back, so that none leaves what the
+        transforms can give."""
         bound = self.chain.bound(panel)
-        drawn = self.fitted.sample(bound.panel, h, samples, seed)
-        if drawn is None:
-            return None
+        drawn = sample_paths(self.fitted, bound.panel, h, samples, seed)
         _, carried = bound.back(np.median(drawn, axis=1), drawn.transpose(0, 2, 1))
         return self.shown(carried.transpose(0, 2, 1))
 

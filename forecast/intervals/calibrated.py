@@ -17,7 +17,7 @@ from forecast.intervals.scale import LocalScale, best_scale, candidates
 from forecast.intervals.scoring import Judged, calibration_cutoffs, joined, judged, judged_series
 from forecast.intervals.settings import Intervals, as_intervals
 from forecast.intervals.trackers import Trackers
-from forecast.model import Continuing, Fitted, Model, Task
+from forecast.model import OUTCOMES, Continuing, Fitted, Model, Task, kind_of
 from forecast.models import as_model, name_of
 from forecast.panel.fill import as_models_learn
 from forecast.panel.newest import newest_known
@@ -77,6 +77,11 @@ def with_intervals(models: Mapping[str, Model], intervals: Any) -> dict[str, Any
     for name, model in models.items():
         if isinstance(model, CalibratedModel):
             raise ConfigError(f"{name} has intervals={model.settings.method!r} already. Ask for intervals once.")
+        if kind_of(model) in OUTCOMES:
+            raise ConfigError(
+                f"{name} forecasts probabilities of events or classes: intervals around them mean nothing. Use it "
+                "without intervals=; the report shows how reliable its probabilities are."
+            )
         if getattr(model, "needs_static", False):
             raise ConfigError(
                 f"{name} forecasts series that have no rows and so no local scale. Use it without intervals=: it has "

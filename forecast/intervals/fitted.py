@@ -14,7 +14,7 @@ from forecast.intervals.scale import LocalScale
 from forecast.intervals.scoring import judged
 from forecast.intervals.settings import Intervals
 from forecast.intervals.trackers import Knots, Stretched, Trackers
-from forecast.model import Advancing, Fitted, Prediction
+from forecast.model import Advancing, Fitted, Prediction, kind_of
 from forecast.panel.fill import as_models_see
 from forecast.panel.newest import newest_known
 from forecast.panel.panel import Panel
@@ -64,6 +64,16 @@ class FittedCalibrated:
         return len(self.sides.lower)
 
     @property
+    def kind(self) -> str:
+        """The kind of values that it forecasts."""
+        return kind_of(self.fitted)
+
+    @property
+    def discrete(self) -> bool:
+        """Whether its quantiles are whole numbers."""
+        return self.kind == "count"
+
+    @property
     def adapts(self) -> bool:
         """Whether rows that come in change its intervals."""
         return self.trackers is not None
@@ -93,6 +103,9 @@ class FittedCalibrated:
             for number, prob in enumerate(probs):
                 ends = made.point + spread * self._distance(prob, h, moved)
                 quantiles[..., number] = np.clip(ends, -WIDEST, WIDEST)
+        kind = kind_of(self.fitted)
+        if kind in ("count", "positive"):
+            quantiles = np.maximum(np.rint(quantiles) if kind == "count" else quantiles, 0.0)
         shown = getattr(self.fitted, "shown", None)
         return replace(made, quantiles=quantiles if shown is None else shown(quantiles), probs=tuple(probs))
 

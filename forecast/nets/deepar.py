@@ -72,7 +72,7 @@ class DeepARNet(nn.Module):
         super().__init__()
         self.moved: Tensor
         self.facts = facts
-        self.likelihood: Likelihood = likelihood(spec.likelihood, kind="real")
+        self.likelihood: Likelihood = likelihood(spec.likelihood, kind="real", classes=2)
         moved = torch.zeros(self.likelihood.parameters)
         moved[list(self.likelihood.moves)] = 1.0
         self.register_buffer("moved", moved, persistent=False)  # 1 for the parameters that are locations

@@ -27,9 +27,16 @@ POINTS = {"count": "mean", "event": "mean", "class": "mode"}  # of the others th
 
 
 def check_values(panel: Panel, name: str) -> None:
-    """Raise ``DataError``, naming values and series, when ``panel`` has values that the likelihood ``name`` cannot."""
+    """Raise ``DataError``, naming values and series, when ``panel`` has values that the likelihood ``name`` cannot,
+    ``ConfigError`` when a policy for missing values or outliers would put some in."""
     chosen = likelihood(name, classes=2)
     values = panel.values
+    made = _made_up(panel, chosen.kind)
+    if made:
+        raise ConfigError(
+            f"likelihood={name!r} is for {chosen.kind} values, and {made} puts other numbers among them. Use "
+            "missing='mask' and outliers=None: nets are told what is unknown, and likelihoods know of outliers."
+        )
     known = np.isfinite(values)
     whole = known & (values == np.floor(values))
     allowed, what = {
@@ -46,6 +53,15 @@ def check_values(panel: Panel, name: str) -> None:
         problem = f"likelihood={name!r} is for {what}, and {wrong.size} values are none ({found}), in {some(series)}"
         remedy = "Use another likelihood (student_t takes any number), or mend the values."
         raise DataError(Fault(panel.schema.target_col, problem, remedy))
+
+
+def _made_up(panel: Panel, kind: str) -> str:
+    """The policy by which values may have been put in that are none of ``kind``."""
+    schema = panel.schema
+    filled = {"count": ("interpolate",), "event": ("interpolate",), "class": ("interpolate", "zero")}.get(kind, ())
+    if schema.missing in filled:
+        return f"missing={schema.missing!r}"
+    return f"outliers={schema.outliers!r}" if filled and schema.outliers else ""
 
 
 def classes_of(panel: Panel) -> tuple[float, ...]:
@@ -89,6 +105,8 @@ def distributed(fitted: FittedNeural, panel: Panel, h: int, probs: tuple[float, 
     chosen, classes = fitted.facts.distribution, fitted.facts.classes
     if chosen is None:
         raise TypeError("the net has no likelihood")
+    if not classes:  # of classes a new one counts as unknown
+        check_values(panel, fitted.facts.likelihood or "")
     affine, windows = fitted.windows(coded(panel, classes))
     count = len(panel)
     numbers = np.empty((count, h, 2 + len(probs)))

@@ -15,6 +15,7 @@ from torch import nn
 
 from forecast.allocator import keep_freed_memory
 from forecast.conformal import Conformal, calibrate
+from forecast.distributions import likelihood
 from forecast.errors import ConfigError, ForecastWarning
 from forecast.model import Fitted, Prediction, Task, ascending
 from forecast.nets.averaged import averaged, members_of
@@ -116,6 +117,12 @@ class Neural:
         # They move a forecast up or down, which a class cannot.
         moved = likelihood_of(self.architecture) != "categorical"
         return needs_of(self.architecture).futr and moved and not self.training.stateful
+
+    @property
+    def kind(self) -> str:
+        """The kind of values that it forecasts: that of its likelihood."""
+        name = likelihood_of(self.architecture)
+        return likelihood(name, classes=2).kind if name else "real"
 
     @property
     def needs_static(self) -> bool:
@@ -261,6 +268,12 @@ class FittedNeural:
         return (probs[0], probs[-1]) if probs else (0.001, 0.999)
 
     @property
+    def kind(self) -> str:
+        """The kind of values that it forecasts: that of its likelihood."""
+        likelihood = self.facts.distribution
+        return "real" if likelihood is None else likelihood.kind
+
+    @property
     def discrete(self) -> bool:
         """Whether its quantiles are whole numbers."""
         likelihood = self.facts.distribution
@@ -321,8 +334,10 @@ class FittedNeural:
         measure = measure_of(self.architecture)
         if self.facts.channels == 1 and has_unknown(tail):
             tail = fill_unknown(tail, "ffill" if measure.common else "interpolate")
-        # What is divided by the window's spread may come in any units; the rest needs those it was trained in.
-        units = measure.affine(tail if measure.spread or measure.levels else panel)
+        # What is divided by the window's spread may come in any units; the rest, and windows that have none, need those
+        # they were trained in.
+        own = (measure.spread or measure.levels) and not measure.flat
+        units = measure.affine(tail if own else panel)
         affine = units if measure.common else anchored(units, tail, panel)
         trained_as = None if self.ids is None else self.ids.get_indexer(panel.ids).astype(np.int64)
         masked = self.facts.channels == 2

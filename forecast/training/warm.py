@@ -10,6 +10,7 @@ from torch import nn
 
 from forecast.model import Fitted
 from forecast.nets.averaged import members_of
+from forecast.nets.facts import Facts
 from forecast.panel.encoding import Encoding
 from forecast.panel.readings import Readings
 from forecast.training.stream_source import Carried
@@ -33,6 +34,7 @@ def start_from(prepared: Prepared, ids: pd.Index, before: Fitted) -> str:
         return f"cold: the model before ({type(before).__name__}) is no net"
     net, old = _bare(prepared.net), members_of(before.net)[-1]
     reason = _other_shapes(net, old) or _other_features(prepared.readings, before.readings)
+    reason = reason or _other_likelihood(prepared.facts, before.facts)
     if not reason and before.ids is not None and not before.ids.equals(ids):
         reason = "it has parameters of each series, and these are not the same series"
     if reason:
@@ -53,6 +55,12 @@ def weights_digest(net: nn.Module) -> str:
 def _bare(net: nn.Module) -> nn.Module:
     """The net itself: stateful training wraps it with the state of its lanes."""
     return net.net if isinstance(net, Carried) else net
+
+
+def _other_likelihood(new: Facts, old: Facts) -> str:
+    if new.likelihood != old.likelihood:
+        return f"likelihood={old.likelihood!r} was another one"
+    return "" if new.classes == old.classes else "the classes were others"
 
 
 def _other_shapes(new: nn.Module, old: nn.Module) -> str:

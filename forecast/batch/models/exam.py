@@ -20,6 +20,7 @@ Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 
 METRICS = ("mase", "smape", "mae")
+OUTCOME_METRICS = {"event": "brier", "class": "misses"}  # whatever metric was asked for
 LEAST_ROWS = 4
 MOST_SERIES = 5000
 
@@ -90,7 +91,13 @@ class Exam:
 
     def _errors(self, actual: Float, point: Float) -> Float:
         with np.errstate(over="ignore"):
-            return symmetric_errors(actual, point) if self.metric == "smape" else np.abs(point - actual)
+            if self.metric == "smape":
+                return symmetric_errors(actual, point)
+            if self.metric == "misses":
+                missed: Float = (point != actual).astype(np.float64)
+                return missed
+            away: Float = np.abs(point - actual)
+            return away * away if self.metric == "brier" else away
 
 
 def set_exam(panel: Panel, task: Task, count: int, metric: str, since: int | None) -> Exam | str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from forecast.batch.models.exam import METRICS, Exam, Score, set_exam
+from forecast.batch.models.exam import METRICS, OUTCOME_METRICS, Exam, Score, set_exam
 from forecast.checks import whole_number
 from forecast.errors import ConfigError, printable
-from forecast.model import Fitted, Task
+from forecast.model import Fitted, Task, kind_of
 from forecast.models import create
 from forecast.panel.panel import Panel
 
@@ -65,7 +65,8 @@ class Gate:
 
     Args:
         cutoffs: from how many cutoffs to forecast, a horizon apart where there is room.
-        metric: ``mase``, ``smape`` or ``mae``, averaged over series.
+        metric: ``mase``, ``smape`` or ``mae``, averaged over series; events are judged by the Brier score, classes by
+            the share of misses.
         tolerance: by which share the challenger may be worse than either of the others; negative: must be better.
 
     Raises ``ConfigError`` for an argument that cannot be used.
@@ -89,6 +90,7 @@ class Gate:
 
     def judge(self, exam: Exam, trial: Fitted, incumbent: Fitted | None) -> Verdict:
         """Whether ``trial``, trained on ``exam.past``, does at least as well as the others."""
+        exam = replace(exam, metric=OUTCOME_METRICS.get(kind_of(trial), exam.metric))
         naive = create(NAIVE).fit(exam.past, exam.task)
         contestants = {CHALLENGER: trial, **({INCUMBENT: incumbent} if incumbent is not None else {}), NAIVE: naive}
         scores = {name: exam.score(fitted) for name, fitted in contestants.items()}
