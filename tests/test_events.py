@@ -152,7 +152,7 @@ def test_a_window_of_zeros_alone_is_told_in_the_units_of_its_series(likelihood):
 @pytest.mark.filterwarnings("ignore:classes 11 did not occur")
 def test_a_class_that_a_fold_had_not_met_is_impossible_there():
     frame = weekly_classes(series=8, rows=84)
-    frame.loc[frame["ds"] >= frame["ds"].max() - pd.Timedelta(days=10), "y"] = 11.0
+    frame.loc[frame["ds"] >= frame["ds"].max() - pd.Timedelta(days=19), "y"] = 11.0
     scored = forecaster("categorical").cross_validation(frame, n_windows=2, refit=True)
     assert scored.filter(like="-p-").notna().all(axis=None)
     assert "net-p-11" in scored and (scored.loc[scored["cutoff"] == scored["cutoff"].min(), "net-p-11"] == 0).all()

@@ -123,8 +123,8 @@ def class_forecast(folds: Folds, model: ModelColumns) -> ClassForecast:
     columns = [shares.get(float(label)) for label in labels] if shares else []
     forecast = folds.column(model.name)
     scored = np.isfinite(folds.y) & np.isfinite(forecast)
-    if shares:  # a class that a model had not met in some fold has no probability there
-        scored &= np.isfinite([folds.column(column) for column in shares.values()]).any(axis=0)
+    for column in shares.values():
+        scored &= np.isfinite(folds.column(column))
     actual = np.searchsorted(labels, np.where(scored, folds.y, labels[0]))
     place = np.minimum(np.searchsorted(labels, forecast), labels.size - 1)
     named = np.where(labels[place] == forecast, place, -1)
