@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from forecast.panel.transforms.base import Transform
 from forecast.panel.transforms.chain import Chain, fit_chain
 from forecast.paths import sample_paths
 from forecast.transforms import as_transforms
+from forecast.wrapped import Wrapped
 
 if TYPE_CHECKING:
     from forecast.training.settings import Training
@@ -113,7 +114,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class TransformedModel:
+class TransformedModel(Wrapped):
     """A transformed model with the training settings of its nets: satisfies :class:`forecast.model.Model`."""
 
     inner: Model
@@ -122,21 +123,6 @@ class TransformedModel:
     non_negative: bool = False
     integer: bool = False
     bias_corrected: bool = False
-
-    @property
-    def reads_static(self) -> bool | None:
-        """Whether the model makes use of static features; ``None`` where it does not say."""
-        return getattr(self.inner, "reads_static", None)
-
-    @property
-    def reads_hist(self) -> bool | None:
-        """Whether the model makes use of covariates known up to the cutoff; ``None`` where it does not say."""
-        return getattr(self.inner, "reads_hist", None)
-
-    @property
-    def reads_futr(self) -> bool | None:
-        """Whether the model makes use of covariates known into the future; ``None`` where it does not say."""
-        return getattr(self.inner, "reads_futr", None)
 
     @property
     def kind(self) -> str:
@@ -149,16 +135,9 @@ class TransformedModel:
         return {option: getattr(self, option) for option in OPTIONS}
 
     @property
-    def training(self) -> Training | None:
-        """The training settings of its nets; ``None`` for a baseline."""
-        return getattr(self.inner, "training", None)
-
-    @property
     def spec(self) -> Recipe:
         """What tells it from other models, training settings aside."""
-        inner: Any = getattr(self.inner, "architecture", None) or getattr(self.inner, "spec", None) or self.inner
-        values = asdict(inner) if is_dataclass(inner) and not isinstance(inner, type) else None
-        return Recipe(type(inner).__qualname__, values, tuple(t.facts() for t in self.transforms), self.options)
+        return Recipe(*self.inner_recipe, tuple(t.facts() for t in self.transforms), self.options)
 
     def continued(self, fitted: Fitted) -> TransformedModel:
         """The same, the training of its model begun with the weights of ``fitted``, where it is one of a kind."""

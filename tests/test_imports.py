@@ -24,7 +24,7 @@ LAYERS = [
     {"nets"},
     {"training", "baselines"},
     {"bad_series", "models", "forecasts", "paths"},
-    {"ensemble", "transformed", "transforms", "intervals", "scenarios"},
+    {"ensemble", "wrapped", "transformed", "transforms", "intervals", "scenarios"},
     {
         "backtest",
         "artifact",

@@ -22,6 +22,7 @@ from forecast.models import as_model, name_of
 from forecast.panel.fill import as_models_learn
 from forecast.panel.newest import newest_known
 from forecast.panel.panel import Panel
+from forecast.wrapped import Wrapped
 
 if TYPE_CHECKING:
     from forecast.training.settings import Training
@@ -100,7 +101,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class CalibratedModel:
+class CalibratedModel(Wrapped):
     """A model to be calibrated: satisfies :class:`forecast.model.Model`.
 
     ``start`` is a model whose weights the training on all rows begins with; those that are judged begin anew, for it
@@ -114,31 +115,9 @@ class CalibratedModel:
     fills_itself = True  # no field: see forecast.panel.fill.shown_to
 
     @property
-    def reads_static(self) -> bool | None:
-        """Whether the model makes use of static features; ``None`` where it does not say."""
-        return getattr(self.inner, "reads_static", None)
-
-    @property
-    def reads_hist(self) -> bool | None:
-        """Whether the model makes use of covariates known up to the cutoff; ``None`` where it does not say."""
-        return getattr(self.inner, "reads_hist", None)
-
-    @property
-    def reads_futr(self) -> bool | None:
-        """Whether the model makes use of covariates known into the future; ``None`` where it does not say."""
-        return getattr(self.inner, "reads_futr", None)
-
-    @property
-    def training(self) -> Training | None:
-        """The training settings of its nets; ``None`` for a baseline."""
-        return getattr(self.inner, "training", None)
-
-    @property
     def spec(self) -> Recipe:
         """What tells it from other models, training settings aside."""
-        inner: Any = getattr(self.inner, "architecture", None) or getattr(self.inner, "spec", None) or self.inner
-        values = asdict(inner) if is_dataclass(inner) and not isinstance(inner, type) else None
-        return Recipe(type(inner).__qualname__, values, asdict(self.settings))
+        return Recipe(*self.inner_recipe, asdict(self.settings))
 
     def continued(self, fitted: Fitted) -> CalibratedModel:
         """The same, the training on all rows begun with the weights of ``fitted``, where it is one of a kind."""

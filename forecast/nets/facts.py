@@ -118,6 +118,12 @@ def likelihood_of(architecture: object) -> str | None:
     return name if isinstance(name, str) and not needs_of(architecture).samples else None
 
 
+def kind_forecast(architecture: object) -> str:
+    """The kind of values that ``architecture`` forecasts: that of its likelihood, else any number."""
+    name = likelihood_of(architecture)
+    return likelihood(name, classes=2).kind if name else "real"  # however many classes there are
+
+
 class Architecture(Protocol):
     """Hyper-parameters of a net (taste), completed with facts by :meth:`build`.
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from forecast.distributions import Likelihood, likelihood
+from forecast.distributions import Likelihood
 from forecast.errors import ConfigError
-from forecast.nets.facts import RATE, Facts, likelihood_of, needs_of
+from forecast.nets.facts import RATE, Facts, kind_forecast, likelihood_of, needs_of
 from forecast.nets.own_loss import Cells
 from forecast.windows.gather import Batch
 
@@ -134,7 +134,7 @@ def check_likelihood(architecture: object, name: str, *, stateful: bool, revin: 
     chosen = likelihood_of(architecture)
     if not chosen:
         return
-    kind, needs = likelihood(chosen, classes=2).kind, needs_of(architecture)
+    kind, needs = kind_forecast(architecture), needs_of(architecture)
     reasons = {
         "quantiles too: a likelihood has every quantile, leave quantiles out": bool(
             getattr(architecture, "quantiles", ())

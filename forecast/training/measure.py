@@ -8,14 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from forecast.distributions import likelihood
-from forecast.nets.facts import likelihood_of, needs_of
+from forecast.model import OUTCOMES
+from forecast.nets.facts import kind_forecast, needs_of
 from forecast.nets.scaling import Scaled, scale_window, unscaled
 from forecast.panel.panel import Panel
 from forecast.windows.gather import Batch
 from forecast.windows.store import Affine, fit_affine, fit_ratio
-
-LABELS = ("event", "class")
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,8 @@ class Measure:
 
 def measure_of(architecture: object) -> Measure:
     """As the architecture needs it, and its likelihood."""
-    needs, name = needs_of(architecture), likelihood_of(architecture)
-    kind = likelihood(name, classes=2).kind if name else "real"
-    if kind in LABELS:
+    needs, kind = needs_of(architecture), kind_forecast(architecture)
+    if kind in OUTCOMES:
         return Measure(common=True)
     return Measure(needs.levels, needs.spread, flat=kind != "real")
 

@@ -15,11 +15,10 @@ from torch import nn
 
 from forecast.allocator import keep_freed_memory
 from forecast.conformal import Conformal, calibrate
-from forecast.distributions import likelihood
 from forecast.errors import ConfigError, ForecastWarning
-from forecast.model import Fitted, Prediction, Task, ascending
+from forecast.model import REACH, Fitted, Prediction, Task, ascending
 from forecast.nets.averaged import averaged, members_of
-from forecast.nets.facts import Architecture, Facts, Needs, likelihood_of, needs_of
+from forecast.nets.facts import Architecture, Facts, Needs, kind_forecast, likelihood_of, needs_of
 from forecast.nets.heads import point_index
 from forecast.nets.regression import whole_net
 from forecast.nets.samples import paths_of
@@ -115,14 +114,13 @@ class Neural:
     def reads_futr(self) -> bool:
         """Whether the architecture makes use of covariates known into the future."""
         # They move a forecast up or down, which a class cannot.
-        moved = likelihood_of(self.architecture) != "categorical"
+        moved = self.kind != "class"
         return needs_of(self.architecture).futr and moved and not self.training.stateful
 
     @property
     def kind(self) -> str:
         """The kind of values that it forecasts: that of its likelihood."""
-        name = likelihood_of(self.architecture)
-        return likelihood(name, classes=2).kind if name else "real"
+        return kind_forecast(self.architecture)
 
     @property
     def needs_static(self) -> bool:
@@ -265,13 +263,12 @@ class FittedNeural:
     def reach(self) -> tuple[float, float]:
         """The probabilities between which it has quantiles."""
         probs = self.facts.probs
-        return (probs[0], probs[-1]) if probs else (0.001, 0.999)
+        return (probs[0], probs[-1]) if probs else REACH
 
     @property
     def kind(self) -> str:
         """The kind of values that it forecasts: that of its likelihood."""
-        likelihood = self.facts.distribution
-        return "real" if likelihood is None else likelihood.kind
+        return kind_forecast(self.architecture)
 
     @property
     def discrete(self) -> bool:
